@@ -1,0 +1,57 @@
+"Build the site from the notebooks without Quarto, into _docs, and check each internal link and anchor."
+import re
+import shutil
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+def build():
+    from nbdev.config import get_config
+    from nbdev.quarto import refresh_quarto_yml
+    from nbdev.serve import proc_nbs
+    import nbdev.doclinks
+    from smalldocs.site import build
+    cfg = get_config()
+    refresh_quarto_yml()
+    nbdev.doclinks._build_modidx()
+    cache = proc_nbs(n_workers=0, force=True)
+    for name in ('_quarto.yml', 'nbdev.yml', 'sidebar.yml', 'styles.css'): shutil.copy(cfg.nbs_path/name, cache/name)
+    shutil.copytree(cfg.nbs_path/'images', cache/'images', dirs_exist_ok=True)
+    out = Path(build(cache).out)
+    shutil.copytree(cfg.nbs_path/'images', out/'images', dirs_exist_ok=True)
+    home = re.escape(cfg.doc_host + cfg.doc_baseurl) + '/'
+    for page in out.rglob('*.html'):  # links to the public site stay inside this copy
+        up = '../' * (len(page.relative_to(out).parts) - 1)
+        page.write_text(re.sub(f'href="{home}', f'href="{up}', page.read_text(encoding='utf-8')), encoding='utf-8')
+    shutil.rmtree(cfg.doc_path, ignore_errors=True)
+    shutil.copytree(out, cfg.doc_path)
+    return Path(cfg.doc_path)
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.ids = [], set()
+        self.feed(text)
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids |= {attrs[k] for k in ('id', 'name') if attrs.get(k)}
+        self.links += [attrs[k] for k in ('href', 'src') if attrs.get(k)]
+
+def broken(site):
+    pages = {path: Page(path.read_text(encoding='utf-8')) for path in site.rglob('*.html')}
+    for path, page in pages.items():
+        for link in page.links:
+            if re.match(r'[a-z]+:|//', link): continue
+            target, anchor = urldefrag(link)
+            file = (path.parent/unquote(target)).resolve() if target else path
+            if file.is_dir(): file /= 'index.html'
+            if not file.exists(): yield f'{path.name}: {link}: no such file'
+            elif anchor and file in pages and unquote(anchor) not in pages[file].ids: yield f'{path.name}: {link}: no such anchor'
+
+if __name__ == '__main__':
+    site = build().resolve()
+    bad = sorted(set(broken(site)))
+    pages = list(site.rglob('*.html'))
+    print('\n'.join(bad) or f'{len(pages)} pages in {site.name}, no broken link')
+    sys.exit(bool(bad))

@@ -1,0 +1,68 @@
+"Each test cell of each notebook under nbs/ is a pytest item; the cells before it run first, as they do in Jupyter."
+import importlib
+import re
+
+import pytest
+from fastcore.xtras import working_directory
+
+EXPORTS = {'export', 'exporti', 'exports'}
+TESTS = re.compile(r'\b(test_\w+\(|assert\b)')
+
+def pytest_addoption(parser):
+    parser.addoption('--package', action='store_true', help="test the installed package in place of the notebooks' own definitions")
+
+def pytest_collect_file(parent, file_path):
+    if file_path.suffix == '.ipynb' and parent.config.rootpath/'nbs' in file_path.parents and not file_path.name.startswith(('.', '_')):
+        return Notebook.from_parent(parent, path=file_path)
+
+class Notebook(pytest.File):
+    def collect(self):
+        from nbdev.process import NBProcessor
+        self.done, self.shell = 0, None
+        self.cells = [c for c in NBProcessor(self.path).nb.cells
+                      if c.cell_type == 'code' and (c.source.strip() or 'default_exp' in c.directives_)
+                      and 'nbdev_export(' not in c.source and not {'eval:', 'notest'} & c.directives_.keys()]
+        for i, c in enumerate(self.cells):
+            marks = c.directives_.keys()
+            if EXPORTS & marks or 'default_exp' in marks or 'show_doc(' in c.source: continue
+            if 'hide' not in marks or TESTS.search(c.source): yield Cell.from_parent(self, name=c.id, i=i)
+
+    def start(self):
+        from execnb.shell import CaptureShell
+        self.shell = CaptureShell(self.path)
+        module = next((c.directives_['default_exp'][0] for c in self.cells if 'default_exp' in c.directives_), None)
+        self.package = bool(module) and self.config.getoption('package')
+        if self.package: self.shell.user_ns.update(vars(importlib.import_module(f'cjm_workflow_state.{module}')))
+
+    def run_to(self, i):
+        if self.shell is None: self.start()
+        with working_directory(self.path.parent):
+            while self.done <= i:
+                c = self.cells[self.done]
+                self.done += 1
+                if self.package and c.directives_.keys() & EXPORTS: continue
+                self.shell.run(c.source)
+                if self.shell.exc: raise CellError(c, self.shell.exc) from self.shell.exc
+
+    def setup(self): self.before = set(self.path.parent.iterdir())
+
+    def teardown(self):
+        "Leave no file behind that the notebook wrote."
+        for path in set(self.path.parent.iterdir()) - self.before:
+            if path.is_file(): path.unlink()
+
+class CellError(Exception): pass
+
+class Cell(pytest.Item):
+    def __init__(self, *, i, **kw):
+        super().__init__(**kw)
+        self.i = i
+
+    def runtest(self): self.parent.run_to(self.i)
+
+    def reportinfo(self): return self.path, None, f'{self.path.stem}: cell {self.name}'
+
+    def repr_failure(self, excinfo):
+        if not isinstance(excinfo.value, CellError): return super().repr_failure(excinfo)
+        c, e = excinfo.value.args
+        return f'{self.path.name}, cell {c.id}:\n\n{c.source}\n\n{type(e).__name__}: {e}'
