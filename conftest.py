@@ -1,12 +1,15 @@
 "Each test cell of each notebook under nbs/ is a pytest item; the cells before it run first, as they do in Jupyter."
+import atexit
 import importlib
 import re
+import shutil
+from tempfile import TemporaryDirectory
 
 import pytest
-from fastcore.xtras import working_directory
 
 EXPORTS = {'export', 'exporti', 'exports'}
 TESTS = re.compile(r'\b(test_\w+\(|assert\b)')
+NOT_COPIED = shutil.ignore_patterns('.*', '_docs', '_proc', '__pycache__', '*.egg-info', 'build', 'dist', 'cjm_workflow_state')
 
 def pytest_addoption(parser):
     parser.addoption('--package', action='store_true', help="test the installed package in place of the notebooks' own definitions")
@@ -27,29 +30,33 @@ class Notebook(pytest.File):
             if EXPORTS & marks or 'default_exp' in marks or 'show_doc(' in c.source: continue
             if 'hide' not in marks or TESTS.search(c.source): yield Cell.from_parent(self, name=c.id, i=i)
 
+    def setup(self):
+        "The cells run in a copy of the checkout, so the files that they write are not left lying in it."
+        root = self.config.rootpath
+        self.copy = TemporaryDirectory(ignore_cleanup_errors=True)
+        shutil.copytree(root, self.copy.name, ignore=NOT_COPIED, dirs_exist_ok=True)
+        self.folder = self.copy.name/self.path.parent.relative_to(root)
+
+    def teardown(self): self.copy.cleanup()
+
     def start(self):
         from execnb.shell import CaptureShell
         self.shell = CaptureShell(self.path)
+        atexit.unregister(self.shell.atexit_operations)  # it empties the namespace, which open stores still need to close themselves
         module = next((c.directives_['default_exp'][0] for c in self.cells if 'default_exp' in c.directives_), None)
         self.package = bool(module) and self.config.getoption('package')
         if self.package: self.shell.user_ns.update(vars(importlib.import_module(f'cjm_workflow_state.{module}')))
 
     def run_to(self, i):
-        if self.shell is None: self.start()
-        with working_directory(self.path.parent):
+        from fastcore.xtras import working_directory
+        with working_directory(self.folder):
+            if self.shell is None: self.start()
             while self.done <= i:
                 c = self.cells[self.done]
                 self.done += 1
                 if self.package and c.directives_.keys() & EXPORTS: continue
                 self.shell.run(c.source)
                 if self.shell.exc: raise CellError(c, self.shell.exc) from self.shell.exc
-
-    def setup(self): self.before = set(self.path.parent.iterdir())
-
-    def teardown(self):
-        "Leave no file behind that the notebook wrote."
-        for path in set(self.path.parent.iterdir()) - self.before:
-            if path.is_file(): path.unlink()
 
 class CellError(Exception): pass
 

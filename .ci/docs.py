@@ -1,4 +1,4 @@
-"Build the site from the notebooks without Quarto, into _docs, and check each internal link and anchor."
+"Build the site from the notebooks without Quarto, into _docs; check that each notebook is in the sidebar, and each internal link and anchor."
 import re
 import shutil
 import sys
@@ -6,27 +6,23 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
-def build():
-    from nbdev.config import get_config
+def build(cfg):
     from nbdev.quarto import refresh_quarto_yml
     from nbdev.serve import proc_nbs
-    import nbdev.doclinks
     from smalldocs.site import build
-    cfg = get_config()
     refresh_quarto_yml()
-    nbdev.doclinks._build_modidx()
     cache = proc_nbs(n_workers=0, force=True)
     for name in ('_quarto.yml', 'nbdev.yml', 'sidebar.yml', 'styles.css'): shutil.copy(cfg.nbs_path/name, cache/name)
-    shutil.copytree(cfg.nbs_path/'images', cache/'images', dirs_exist_ok=True)
     out = Path(build(cache).out)
-    shutil.copytree(cfg.nbs_path/'images', out/'images', dirs_exist_ok=True)
+    images = cfg.nbs_path/'images'
+    if images.exists(): shutil.copytree(images, out/'images', dirs_exist_ok=True)
     home = re.escape(cfg.doc_host + cfg.doc_baseurl) + '/'
     for page in out.rglob('*.html'):  # links to the public site stay inside this copy
         up = '../' * (len(page.relative_to(out).parts) - 1)
         page.write_text(re.sub(f'href="{home}', f'href="{up}', page.read_text(encoding='utf-8')), encoding='utf-8')
     shutil.rmtree(cfg.doc_path, ignore_errors=True)
     shutil.copytree(out, cfg.doc_path)
-    return Path(cfg.doc_path)
+    return Path(cfg.doc_path).resolve()
 
 class Page(HTMLParser):
     def __init__(self, text):
@@ -46,12 +42,19 @@ def broken(site):
             target, anchor = urldefrag(link)
             file = (path.parent/unquote(target)).resolve() if target else path
             if file.is_dir(): file /= 'index.html'
-            if not file.exists(): yield f'{path.name}: {link}: no such file'
-            elif anchor and file in pages and unquote(anchor) not in pages[file].ids: yield f'{path.name}: {link}: no such anchor'
+            if not file.exists(): yield f'{path.relative_to(site)}: {link}: no such file'
+            elif anchor and file in pages and unquote(anchor) not in pages[file].ids: yield f'{path.relative_to(site)}: {link}: no such anchor'
+
+def unlisted(nbs):
+    "Notebooks that the sidebar doesn't list, and entries without a notebook."
+    there = {p.relative_to(nbs).as_posix() for p in nbs.rglob('[!._]*.ipynb') if '.ipynb_checkpoints' not in p.parts}
+    listed = set(re.findall(r'[\w/-]+\.ipynb', (nbs/'sidebar.yml').read_text(encoding='utf-8')))
+    return [f'sidebar.yml: {name}: not listed' for name in there - listed] + [f'sidebar.yml: {name}: no such notebook' for name in listed - there]
 
 if __name__ == '__main__':
-    site = build().resolve()
-    bad = sorted(set(broken(site)))
-    pages = list(site.rglob('*.html'))
-    print('\n'.join(bad) or f'{len(pages)} pages in {site.name}, no broken link')
+    from nbdev.config import get_config
+    cfg = get_config()
+    site = build(cfg)
+    bad = sorted({*broken(site), *unlisted(cfg.nbs_path)})
+    print('\n'.join(bad) or f"{len(list(site.rglob('*.html')))} pages in {site.name}, no broken link")
     sys.exit(bool(bad))

@@ -1,41 +1,44 @@
-"Run every notebook from top to bottom in a fresh kernel. --check: fail if an output differs; else save the outputs."
+"Run each notebook from top to bottom in a fresh kernel and save its outputs.  usage: outputs.py [--check] [NOTEBOOK ...]"
+import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbformat
-from nbconvert.preprocessors import ExecutePreprocessor
+from execnb.nbio import dict2nb, write_nb
+from nbclient import NotebookClient
 from nbdev.clean import clean_nb
-from execnb.nbio import dict2nb
+
+NOT_COPIED = shutil.ignore_patterns('.*', '_docs', '_proc', '__pycache__', '*.egg-info', 'build', 'dist')
 
 def outputs(notebook):
     "What a reader sees, cell by cell."
-    shown = {}
-    for cell in notebook.cells:
-        if cell.cell_type != 'code': continue
-        shown[cell.id] = [o.get('text') or o.get('data') or f"{o.get('ename')}: {o.get('evalue')}" for o in cell.outputs]
-    return shown
+    return {cell.id: [o.get('text') or o.get('data') or f"{o.get('ename')}: {o.get('evalue')}" for o in cell.outputs]
+            for cell in notebook.cells if cell.cell_type == 'code'}
 
-def run(path, check):
-    notebook = nbformat.read(path, as_version=4)
-    old = outputs(notebook)
-    before = set(path.parent.iterdir())
-    try: ExecutePreprocessor(timeout=300, kernel_name='python3').preprocess(notebook, {'metadata': {'path': str(path.parent)}})
-    finally:
-        for file in set(path.parent.iterdir()) - before: file.unlink()
-    cleaned = dict2nb(notebook)
-    clean_nb(cleaned)
-    new = outputs(nbformat.from_dict(cleaned))
-    changed = [id for id in new if new[id] != old.get(id)]
-    if not check:
-        from execnb.nbio import write_nb
-        write_nb(cleaned, path)
-    return [f'{path}: cell {id}: {old.get(id)} became {new[id]}' for id in changed]
+def execute(path):
+    "The notebook with fresh outputs. It runs in a copy of the checkout, so the files that it writes are not left lying here."
+    with TemporaryDirectory(ignore_cleanup_errors=True) as copy:
+        shutil.copytree('.', copy, ignore=NOT_COPIED, dirs_exist_ok=True)
+        notebook = nbformat.read(path, as_version=4)
+        NotebookClient(notebook, timeout=300, kernel_name='python3', coalesce_streams=True, resources={'metadata': {'path': copy/path.parent}}).execute()
+    fresh = dict2nb(notebook)
+    clean_nb(fresh)
+    return fresh
 
 def main(args):
     check = '--check' in args
-    paths = [Path(a) for a in args if a != '--check'] or sorted(Path('nbs').rglob('[!._]*.ipynb'))
-    changed = [line for path in paths if '.ipynb_checkpoints' not in path.parts for line in run(path, check)]
-    print('\n'.join(changed) or f'{len(paths)} notebooks ran, their outputs are the same')
-    if check and changed: sys.exit(1)
+    paths = [Path(a) for a in args if a != '--check'] or [p for p in sorted(Path('nbs').rglob('[!._]*.ipynb')) if '.ipynb_checkpoints' not in p.parts]
+    changed = 0
+    for path in paths:
+        fresh = execute(path)
+        old, new = outputs(nbformat.read(path, as_version=4)), outputs(nbformat.from_dict(fresh))
+        for cell in new:
+            if new[cell] != old[cell]:
+                changed += 1
+                print(f'{path}, cell {cell}:\n  was    {old[cell]}\n  is now {new[cell]}')
+        if not check: write_nb(fresh, path)
+    print(f'{len(paths)} notebooks ran, {changed} cells show something else')
+    if check and changed: sys.exit('run python .ci/outputs.py and commit the notebooks')
 
 if __name__ == '__main__': main(sys.argv[1:])

@@ -1,7 +1,9 @@
-"README.md from the processed index notebook.  usage: readme.py [--check | --command NAME]"
+"README.md from the processed index notebook.  usage: readme.py [--check]"
 import json
 import re
 import sys
+
+import yaml
 
 def source(o): return ''.join(o) if isinstance(o, list) else o
 
@@ -37,8 +39,8 @@ def render(notebook, home):
     for i, cell in enumerate(notebook['cells']):
         text = source(cell['source'])
         if cell['cell_type'] == 'raw' and i == 0:
-            title = re.search(r'^title: (.*)$', text, re.M)
-            if title: parts.append('# ' + title[1].strip('"\''))
+            page = yaml.safe_load(text.strip().strip('-'))
+            parts.append(f"# {page['title']}\n\n> {page['description']}")
         elif cell['cell_type'] == 'markdown': parts.append(links(callouts(text.strip()), home))
         elif cell['cell_type'] == 'code':
             marks, code = directives(text)
@@ -56,7 +58,7 @@ def main(args):
     new = render(json.loads((cache/cfg.readme_nb).read_text(encoding='utf-8')), cfg.doc_host + cfg.doc_baseurl)
     if '--check' not in args: readme.write_text(new, encoding='utf-8')
     elif not readme.exists() or readme.read_text(encoding='utf-8') != new:
-        sys.exit(f'README.md is out of date: run python .ci/readme.py and commit it')
+        sys.exit('README.md is out of date: run python .ci/readme.py and commit it')
     else: print('README.md is what nbs/index.ipynb renders to')
 
 if __name__ == '__main__': main(sys.argv[1:])

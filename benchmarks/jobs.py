@@ -1,0 +1,116 @@
+"The work: what the sessions hold, and what is done to them again and again."
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import cycle, repeat
+from typing import Any
+
+from benchmarks import states
+from benchmarks.stores import State, Store
+
+SIZES = {"10 KB": 10_000, "1 MB": 1_000_000, "10 MB": 10_000_000}
+SID = "s0"
+
+@dataclass(frozen=True)
+class Data:
+    "A file's content, made once; the jobs on it share it."
+    make: Callable[[Store], None]
+    options: dict[str, Any] = field(default_factory=dict)  # how the store is opened
+
+@dataclass(frozen=True)
+class Job:
+    name: str
+    data: str
+    floor: str  # which raw code is the least that could work: "fields" or "blob"
+    start: Callable[[Store], tuple[Callable[..., Any], Iterator[tuple[Any, ...]]]]  # what is timed, and its arguments, which are not
+    writes: bool = True
+    only: str = ""  # the one store that can do it
+
+def _one(state: Callable[[], State]) -> Callable[[Store], None]: return lambda store: store.create(SID, state())
+
+def _sessions(count: int, newest_size: int = 1000) -> Callable[[Store], None]:
+    "Sessions of 1 KB each, the newest 50 of `newest_size`."
+    def make(store: Store) -> None:
+        small, big = states.session(1000), states.session(newest_size)
+        for i in range(count): store.create(f"s{i}", big if i >= count - 50 else small)
+    return make
+
+def edits() -> Iterator[State]:
+    "A step of 100 KB; in each edit another sentence of it changes."
+    rng, texts = random.Random(3), states.sentences(4)
+    step = {"segments": states.segments(100_000)}
+    while True:
+        rng.choice(step["segments"])["text"] = next(texts)
+        yield step
+
+def _edited(depth: int) -> Callable[[Store], None]:
+    "A session of 100 KB, edited until its undo is `depth` deep."
+    def make(store: Store) -> None:
+        store.create(SID, {"title": "Interview 7", "_step_review": {"cursor": 0}})
+        for step, _ in zip(edits(), range(depth)): store.undoable(SID, "review", step)
+    return make
+
+def _saves(state: State, edit: Callable[[State, int], None]) -> Iterator[tuple[str, State]]:
+    for i in range(1, 10 ** 9):
+        edit(state, i)
+        yield SID, state
+
+def _move_cursor(state: State, i: int) -> None: state["step_states"]["review"]["cursor"] = i
+def _change_label(state: State, i: int) -> None: state["labels"][f"item-{i * 7919 % 10_000:05d}"]["by"] = f"person {i}"
+
+def _label_keys() -> Iterator[tuple[str, str, State]]:
+    for i, note in enumerate(states.notes()): yield SID, "labels", {f"item-{i * 7919 % 10_000:05d}": {"label": "keep", "score": 0.5, "by": note}}
+
+DATA = {
+    **{f"session of {name}": Data(_one(lambda size=size: states.session(size))) for name, size in SIZES.items()},  # type: ignore[misc]
+    **{f"nested, {name}": Data(_one(lambda size=size: states.nested(size))) for name, size in SIZES.items()},  # type: ignore[misc]
+    "1,000 sessions": Data(_sessions(1000)),
+    "10,000 sessions": Data(_sessions(10_000)),
+    "10,000 sessions, newest of 1 MB": Data(_sessions(10_000, 1_000_000)),
+    "map as a step": Data(_one(lambda: {"title": "Labels", "_step_labels": states.labels()})),
+    "map under a key": Data(_one(lambda: {"title": "Labels", "labels": states.labels()})),
+    **{f"edited, depth {depth}": Data(_edited(depth), {} if depth == 50 else {"depth": depth}) for depth in (5, 50, 500)},
+}
+
+def _of_size(name: str) -> list[Job]:
+    here = f"session of {name}"
+    return [
+        Job(f"read the whole state, {name}", here, "blob", lambda store: (store.read, repeat((SID,))), writes=False),
+        Job(f"read one step, {name}", here, "fields", lambda store: (store.read_step, repeat((SID, "review"))), writes=False),
+        Job(f"merge one key, {name}", here, "fields", lambda store: (store.merge, ((SID, {"note": note}) for note in states.notes()))),
+        Job(f"advance the step, {name}", here, "fields", lambda store: (store.set_step, ((SID, step) for step in cycle(states.STEPS)))),
+        Job(f"save the whole state, cursor moved, {name}", f"nested, {name}", "blob",
+            lambda store: (store.save, _saves(states.nested(SIZES[name]), _move_cursor))),
+    ]
+
+def _newest(name: str) -> Job: return Job(f"newest 50 of {name}", name, "fields", lambda store: (store.newest, repeat((50,))), writes=False)
+
+def _undoable(depth: int, only: str = "") -> Job:
+    return Job(f"undoable edit of 100 KB, depth {depth}", f"edited, depth {depth}", "fields",
+               lambda store: (store.undoable, ((SID, "review", step) for step in edits())), only=only)
+
+JOBS = {job.name: job for job in [
+    Job("get the current step", "session of 10 KB", "fields", lambda store: (store.get_step, repeat((SID,))), writes=False),
+    Job("ask whether the session exists", "session of 10 KB", "fields", lambda store: (store.exists, repeat((SID,))), writes=False),
+    *[job for name in SIZES for job in _of_size(name)],
+    *[_newest(name) for name in DATA if "sessions" in name],
+    Job("map as a step, read", "map as a step", "fields", lambda store: (store.read_step, repeat((SID, "labels"))), writes=False),
+    Job("map as a step, change one key", "map as a step", "fields", lambda store: (store.merge_step, _label_keys())),
+    Job("map under a key, save the state, one entry changed", "map under a key", "blob",
+        lambda store: (store.save, _saves({"title": "Labels", "labels": states.labels()}, _change_label))),
+    _undoable(50), _undoable(5, "package"), _undoable(500, "package"),
+]}
+
+def check(store: Store) -> None:
+    "The store does what is measured."
+    store.create("check", {"title": "a", "_step_review": {"n": 1}})
+    store.merge("check", {"title": "b"})
+    store.merge_step("check", "review", {"m": 2})
+    store.set_step("check", "review")
+    step = {"n": 1, "m": 2}
+    assert store.read("check") == {"title": "b", "_step_review": step} and store.read_step("check", "review") == step
+    store.save("check", {"title": "c", "_step_review": step})
+    store.undoable("check", "review", {"n": 5})
+    assert store.read("check")["title"] == "c" and store.read_step("check", "review")["n"] == 5
+    assert store.get_step("check") == "review" and store.exists("check") and not store.exists("nobody")
+    assert len(store.newest(50)) == 1
