@@ -97,10 +97,10 @@ def thread_pools(path, rounds):
 def write_on(path, me, threads):
     "Merges, steps and undoable changes of a value and its twin, each said once it has returned."
     store = Store(path)
+    say('ready')
     def work(t):
         name = f'{me}-{t}'
         i = store.get_step_state('kill', 'shared', name).get('n', 0)
-        if not t: say('ready')
         while True:
             i += 1
             store.update_step_state('kill', 'shared', name, {'n': i, 'text': 'x' * (i % 7 * 1000), 'twin': i}, undo_label=f'{i}')
@@ -161,6 +161,150 @@ def increment(path, step, clicks):
     for i in range(clicks):
         with store.edit_step_state('tabs', 'shared', step, undo_label='add 1') as state: state['n'] = state.get('n', 0) + 1
     say('done')
+
+# -- disks that are full or can't be written
+
+REFUSALS = OSError, sqlite3.OperationalError
+
+def refused(path, call):
+    "Whether `call()` was refused with an error that names the path."
+    try: call()
+    except REFUSALS as error:
+        assert path in str(error), f'{error!r} does not name {path}'
+        return True
+    return False
+
+def fill(folder, leave):
+    "Fill the file system up to `leave` bytes; returns the file that does it."
+    ballast = os.path.join(folder, 'ballast')
+    with open(ballast, 'wb', buffering=0) as file:
+        try:
+            while file.write(bytes(4096)): pass
+        except OSError: pass
+        file.truncate(max(0, file.tell() - leave))
+    return ballast
+
+def sound(path):
+    con = sqlite3.connect(path)
+    assert con.execute('PRAGMA integrity_check').fetchall() == [('ok',)]
+    con.close()
+
+def full_disk(folder, rounds):
+    path, closed, refusals, half = os.path.join(folder, 'wf.db'), os.path.join(folder, 'closed.db'), 0, 0
+    with Store(closed) as other: other.update_state('disk', 's', {'n': 1})
+    store = Store(path)
+    store.update_state('disk', 's', {'n': 0, 'text': '', 'twin': 0})
+    for r in range(rounds):
+        before, revision = store.get_state('disk', 's'), store.get_session_summary('disk', 's').revision
+        ballast = fill(folder, r % 30 * 4096)
+        after = {'n': r + 1, 'text': f'{r}' * 40_000, 'twin': r + 1}
+        no = refused(path, lambda: store.update_state('disk', 's', after, undo_label=f'{r}'))
+        refusals += no
+        for reader in (store, Store(path)) if r % 2 else (store,):  # a new store opens and reads a full disk too, while another is open
+            half += reader.get_state('disk', 's') != (before if no else after)
+            assert reader.get_session_summary('disk', 's').revision == revision + (not no)
+            if reader is not store: reader.close()
+        if r % 30 == 0:  # not a byte is left: no new file, and a closed one says why it can't be opened
+            for name in ('new.db', 'closed.db'): assert refused(os.path.join(folder, name), lambda: Store(os.path.join(folder, name)))
+        os.remove(ballast)
+        store.update_state('disk', 's', {'n': r + 1, 'text': '', 'twin': r + 1})  # there is room again
+        assert store.get_state('disk', 's') == {'n': r + 1, 'text': '', 'twin': r + 1}
+        with Store(closed) as other: assert other.get_state('disk', 's') == {'n': 1}
+    store.close()
+    sound(path)
+    say(json.dumps({'rounds': rounds, 'refused': refusals, 'half': half}))
+
+def full_disk_migration(folder, old, rounds):
+    import shutil
+    from processes import is_old
+    path, refusals = os.path.join(folder, 'wf.db'), 0
+    with open(old, 'rb') as file: content = file.read()
+    for r in range(rounds):
+        shutil.copy(old, path)
+        ballast = fill(folder, r * 300_000 // rounds // 4096 * 4096)
+        no = refused(path, lambda: Store(path).close())
+        refusals += no
+        if no:
+            assert is_old(path)
+            with open(path, 'rb') as file: assert file.read() == content
+        os.remove(ballast)
+        with Store(path) as store: assert sum(map(store.count_sessions, store.list_flows())) == 40
+        sound(path)
+        for name in os.listdir(folder): os.remove(os.path.join(folder, name))
+    say(json.dumps({'rounds': rounds, 'refused': refusals}))
+
+def full_disk_backup(folder):
+    path, dest = os.path.join(folder, 'wf.db'), os.path.join(folder, 'copy.db')
+    with Store(path) as store:
+        store.update_state('disk', 's', {'text': 'a' * 100_000})
+        store.backup(dest)
+        store.update_state('disk', 's', {'text': 'b' * 100_000})
+        cases = range(0, 120_000, 16_384)
+        for leave in cases:
+            ballast = fill(folder, leave)
+            assert refused(folder, lambda: store.backup(dest)), leave
+            assert sorted(os.listdir(folder)) == ['ballast', 'copy.db', 'wf.db', 'wf.db-shm', 'wf.db-wal']
+            con = sqlite3.connect(dest)
+            assert con.execute('SELECT json_extract(state_json, "$.text") FROM workflow_state').fetchall() == [('a' * 100_000,)]
+            con.close()
+            assert store.get_state('disk', 's') == {'text': 'b' * 100_000}
+            os.remove(ballast)
+        store.backup(dest)
+        with Store(dest) as copy: assert copy.get_state('disk', 's') == {'text': 'b' * 100_000}
+    say(json.dumps({'refused': len(cases), 'half_copies_under_the_name': 0}))
+
+def read_only(folder):
+    "Modes that forbid, for a user whom they bind; each case in a folder of its own."
+    if os.geteuid() == 0:
+        os.chown(folder, 65534, 65534)
+        os.setegid(65534)
+        os.seteuid(65534)
+    cases = 0
+    def case(folder_mode, file_mode, opened, readable):
+        nonlocal cases
+        cases += 1
+        here = os.path.join(folder, f'{cases}')
+        path, copy = os.path.join(here, 'wf.db'), os.path.join(here, 'copy.db')
+        with Store(path) as store: store.update_state('f', 's', {'n': 1})
+        store = Store(path) if opened else None
+        os.chmod(path, file_mode)
+        os.chmod(here, folder_mode)
+        if store is None:
+            assert refused(path, lambda: Store(path).close()) != readable
+            store = Store(path) if readable else None
+        if store:
+            assert store.get_state('f', 's') == {'n': 1}
+            if not opened: assert refused(path, lambda: store.update_state('f', 's', {'n': 2}))
+            if folder_mode == 0o500: assert refused(copy, lambda: store.backup(copy))
+            store.close()
+        os.chmod(here, 0o700)
+        for name in os.listdir(here): os.chmod(os.path.join(here, name), 0o600)  # who could only read has left a log of the same mode
+        with Store(path) as store:  # all is well again
+            assert store.get_state('f', 's') == {'n': 1}
+            store.update_state('f', 's', {'n': 3})
+        sound(path)
+        assert os.stat(path).st_mode & 0o777 == 0o600
+    case(0o700, 0o400, False, True)   # a file that can only be read
+    case(0o700, 0o000, False, False)  # a file of somebody else
+    case(0o500, 0o600, False, False)  # a folder in which SQLite can't put its log
+    case(0o500, 0o400, False, False)
+    case(0o500, 0o600, True, True)    # the same with the store open: it goes on
+    here = os.path.join(folder, 'empty')
+    os.mkdir(here, 0o500)
+    for path in (os.path.join(here, 'new.db'), os.path.join(here, 'sub', 'new.db'), here):
+        assert refused(here, lambda: Store(path))
+        cases += 1
+    assert os.listdir(here) == []
+    say(json.dumps({'cases': cases}))
+
+def read_only_disk(folder):
+    path = os.path.join(folder, 'wf.db')
+    with open(path, 'rb') as file: content = file.read()
+    assert refused(path, lambda: Store(path))
+    for name in ('new.db', 'sub/new.db'): assert refused(folder, lambda: Store(os.path.join(folder, name)))
+    with open(path, 'rb') as file: assert file.read() == content
+    assert os.listdir(folder) == ['wf.db']
+    say(json.dumps({'cases': 3}))
 
 if __name__ == '__main__':
     if hasattr(signal, 'alarm'): signal.alarm(300)  # a child that hangs must not hang the tests
