@@ -306,6 +306,126 @@ def read_only_disk(folder):
     assert os.listdir(folder) == ['wf.db']
     say(json.dumps({'cases': 3}))
 
+# -- fork, spawn, pickle, shutdown, Ctrl-C
+
+def fork_while_writing(path, rounds):
+    "Children that come from a process whose threads read and write: all go on, nothing is lost on either side."
+    before = fds()
+    store, stop, counts = Store(path), threading.Event(), [0, 0, 0]
+    def work(t):
+        while not stop.is_set():
+            counts[t] += 1
+            store.update_state('fork', 'parent', {f'{t}': counts[t]})
+            assert store.get_state('fork', 'parent')[f'{t}'] == counts[t]
+    threads = [threading.Thread(target=work, args=(t,)) for t in range(3)]
+    for thread in threads: thread.start()
+    for r in range(rounds):
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                for i in range(5): store.update_state('fork', 'children', {f'{r}-{i}': i})
+                status = store.get_state('fork', 'children', keys=[f'{r}-4']) != {f'{r}-4': 4}
+                store.close()
+            finally: os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+    stop.set()
+    for thread in threads: thread.join()
+    store.update_state('fork', 'parent', {'last': True})
+    assert store.get_state('fork', 'parent') == {'0': counts[0], '1': counts[1], '2': counts[2], 'last': True}
+    assert store.get_state('fork', 'children') == {f'{r}-{i}': i for r in range(rounds) for i in range(5)}
+    store.close()
+    say(json.dumps({'forks': rounds, 'writes_of_parent': sum(counts), 'writes_of_children': 5 * rounds, 'lost': 0, 'fds_left': fds() - before}))
+
+def fork_inside_edit(path):
+    store = Store(path)
+    with store.edit_step_state('fork', 's', 'review') as state:
+        state['n'] = 1
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                try: store.get_state('fork', 's')
+                except sqlite3.ProgrammingError as error: status = path not in str(error)
+                with Store(path) as own: status |= own.get_state('fork', 's') != {}
+            finally: os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+        state['n'] += 1
+    assert store.get_state('fork', 's') == {'_step_review': {'n': 2}}
+    say('done')
+
+def write_with(store, key):
+    store.update_state('pickle', 's', {key: 1})
+    return store.get_state('pickle', 's', keys=[key]) == {key: 1}
+
+def pickled(path, method):
+    import multiprocessing
+    store = Store(path, timeout=7, synchronous='NORMAL', max_undo_depth=3)
+    store.update_state('pickle', 's', {'parent': 1})
+    with multiprocessing.get_context(method).Pool(4) as pool:
+        assert pool.starmap(write_with, [(store, f'{i}') for i in range(40)]) == [True] * 40
+        pool.close()
+        pool.join()
+    assert write_with(store, 'after') and store.get_state('pickle', 's') == {'parent': 1, 'after': 1, **{f'{i}': 1 for i in range(40)}}
+    say('done')
+
+def end_with_open_store(path, how):
+    "The ways in which a program ends without closing its store."
+    import atexit, gc
+    store = Store(path)
+    def write(key): store.update_state('end', how, {key: 1})
+    if how == 'in atexit': atexit.register(write, 'at exit')
+    if how == 'in a circle':
+        circle = {'store': Store(path)}
+        circle['self'] = circle
+    if how == 'with readers': in_threads(4, lambda t: store.get_state('end', how))
+    if how == 'a generator in an edit block':
+        def edit():
+            with store.edit_state('end', how) as state:
+                state['half'] = 1
+                yield
+        sys.kept = edit()
+        next(sys.kept)
+    else: write('done')
+    if how == 'daemon threads':
+        def go_on():
+            while True: write('daemon')
+        for _ in range(4): threading.Thread(target=go_on, daemon=True).start()
+    say('done')
+    if how == 'sys.exit': sys.exit(3)
+    if how == 'an error': raise SystemError('on purpose')
+    if how == 'os._exit': os._exit(3)
+
+def interrupted_edits(path, rounds):
+    "Ctrl-C in the block, at each place where it can be."
+    store = Store(path)
+    store.update_step_state('c', 's', 'review', {'n': 0})
+    for r in range(rounds):
+        revision = store.get_session_summary('c', 's').revision
+        try:
+            with store.edit_step_state('c', 's', 'review', undo_label='add') as state:
+                state['n'] += 1
+                signal.raise_signal(signal.SIGINT)
+                state['n'] += 1
+        except KeyboardInterrupt: pass
+        else: raise AssertionError('the block hid it')
+        assert store.get_step_state('c', 's', 'review') == {'n': r} and store.get_session_summary('c', 's').revision == revision
+        assert not store.get_undo_history('c', 's', 'review').undo
+        with Store(path, timeout=0) as other: other.update_step_state('c', 's', 'review', {'n': r + 1})  # nobody holds a lock
+        in_threads(1, lambda t: store.set_current_step('c', 's', f'{r}'))
+    say(json.dumps({'interrupts': rounds, 'written': 0}))
+
+def wait_for_lock(path):
+    store = Store(path)
+    for i, _ in enumerate(orders()):
+        try:
+            say('waiting')
+            store.update_state('c', 's', {'interrupted': i})
+        except KeyboardInterrupt: say('interrupted')
+        sys.stdin.readline()
+        store.update_state('c', 's', {'n': i})
+        say('done')
+
 if __name__ == '__main__':
     if hasattr(signal, 'alarm'): signal.alarm(300)  # a child that hangs must not hang the tests
     globals()[sys.argv[1]](*json.loads(sys.argv[2]))
