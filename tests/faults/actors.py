@@ -426,6 +426,22 @@ def wait_for_lock(path):
         store.update_state('c', 's', {'n': i})
         say('done')
 
+# -- durability
+
+def write_and_say(path, synchronous, writes):
+    "Each kind of write, and a word once it has returned."
+    store = Store(path, synchronous=synchronous)
+    def edit(i):
+        with store.edit_state('d', 's') as state: state['edited'] = i
+    kinds = [lambda i: store.update_state('d', 's', {'n': i}), lambda i: store.update_step_state('d', 's', 'review', {'n': i}, undo_label=f'{i}'), lambda i: store.set_current_step('d', 's', f'{i}'),
+             lambda i: store.undo('d', 's', 'review'), lambda i: store.redo('d', 's', 'review'), lambda i: store.set_session_label('d', 's', f'{i}'), lambda i: store.create_session('d', f'{i}'),
+             edit, lambda i: store.reset_session('d', 's'), lambda i: store.delete_session('d', 's')]
+    say('written', 'open')
+    for i in range(writes):
+        kinds[i % len(kinds)](i)
+        say('written', i)
+    os._exit(0)  # without the syncs of closing
+
 if __name__ == '__main__':
     if hasattr(signal, 'alarm'): signal.alarm(300)  # a child that hangs must not hang the tests
     globals()[sys.argv[1]](*json.loads(sys.argv[2]))

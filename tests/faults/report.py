@@ -22,7 +22,7 @@ class Report:
     def pytest_runtest_logreport(self, report):
         name = report.nodeid.split('::')[-1].removeprefix('test_')
         if report.when == 'call' and report.passed: self.passed.append(name)
-        if report.skipped: self.skipped[name] = report.longrepr[2].removeprefix('Skipped: ')
+        if report.skipped: self.skipped[name] = getattr(report, 'wasxfail', '') or report.longrepr[2].removeprefix('Skipped: ')
 
 def machine():
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') if hasattr(os, 'sysconf') else 0
