@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -310,6 +311,7 @@ def read_only_disk(folder):
 
 def fork_while_writing(path, rounds):
     "Children that come from a process whose threads read and write: all go on, nothing is lost on either side."
+    warnings.simplefilter('ignore', DeprecationWarning)  # Python's own, of just this: a fork of a process with threads
     before = fds()
     store, stop, counts = Store(path), threading.Event(), [0, 0, 0]
     def work(t):
