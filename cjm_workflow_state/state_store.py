@@ -468,8 +468,8 @@ class _Database:
 
     def _fresh(self) -> None:
         "Nothing is open and nobody waits."
-        self._lock = threading.RLock()     # of the writer
-        self._owner: Optional[int] = None  # the thread in a transaction
+        self._lock = threading.Lock()      # of the writer; whichever thread leaves an edit block gives it back
+        self._owner: Optional[int] = None  # the thread that began the transaction
         self._writer: Optional[sqlite3.Connection] = None
         self._readers: queue.SimpleQueue[Optional[sqlite3.Connection]] = queue.SimpleQueue()
         self._fill()
@@ -499,29 +499,35 @@ class _Database:
         con.execute("PRAGMA query_only = ON")
         return con
 
-    def _take_turn(self) -> None:
-        if not self._lock.acquire(timeout=self.timeout):
-            raise sqlite3.OperationalError(f"another thread has been writing for longer than timeout={self.timeout} seconds: {self.file}")
+    def _take(self, lock: threading.Lock, held: list[bool]) -> None:
+        "Put True into `held` once the lock is taken: in one call of C, so that no interrupt (Ctrl-C) comes between the two."
+        held.extend(map(lock.acquire, (True,), (self.timeout,)))
+        if not held[0]: raise sqlite3.OperationalError(f"another thread has been writing for longer than timeout={self.timeout} seconds: {self.file}")
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        "Hold the lock of the writer."
-        self._take_turn()
-        try: yield
-        finally: self._lock.release()
+        "Hold the lock of the writer; a thread in an edit block holds it already."
+        lock, held = self._lock, list[bool]()
+        try:
+            if self._owner != threading.get_ident(): self._take(lock, held)
+            yield
+        finally:
+            if True in held: lock.release()
 
     def read(self, sql: str, *values: Any) -> list[Any]:
         "All rows of one SELECT, which is one snapshot. It waits for no writer."
         if self.path is None:
             with self._turn(): return self._open_writer().execute(sql, values).fetchall()
-        try: con = self._readers.get(timeout=self.timeout)
+        taken: list[Optional[sqlite3.Connection]] = []
+        try:
+            taken.extend(map(self._readers.get, (True,), (self.timeout,)))  # as in `_take`
+            with self.named:
+                con = taken[0] = taken[0] or self._open_reader()
+                return con.execute(sql, values).fetchall()
         except queue.Empty:
             raise sqlite3.OperationalError(f"all readers were busy for timeout={self.timeout} seconds: {self.file}") from None
-        try:
-            with self.named:
-                if con is None: con = self._open_reader()
-                return con.execute(sql, values).fetchall()
-        finally: self._readers.put(con)
+        finally:
+            for back in taken: self._readers.put(back)
 
     @contextmanager
     def write(self, theirs: bool = False) -> Iterator[sqlite3.Connection]:
@@ -529,28 +535,31 @@ class _Database:
         me = threading.get_ident()
         if self._owner == me:
             raise RuntimeError("this thread is inside an edit block of the same store: change the state that the block gave, or write after it")
-        self._take_turn()
+        lock, held = self._lock, list[bool]()
         try:
+            self._take(lock, held)
             con = self._writer or self._open_writer()
-            with self.named:
-                if self.path and _file_number(self.file) != self._number:
-                    raise sqlite3.OperationalError("the file was deleted or replaced under the open store, open a new one")
-                con.execute("BEGIN IMMEDIATE")
-            self._owner = me
             try:
+                self._owner = me
+                with self.named:
+                    if self.path and _file_number(self.file) != self._number:
+                        raise sqlite3.OperationalError("the file was deleted or replaced under the open store, open a new one")
+                    con.execute("BEGIN IMMEDIATE")
                 with nullcontext() if theirs else self.named: yield con
+                if self._writer is not con: raise sqlite3.ProgrammingError(self.closed)  # a child that was forked in the block
                 with self.named: con.execute("COMMIT")
             finally:
                 self._owner = None
-                if con.in_transaction: con.execute("ROLLBACK")
-        finally: self._lock.release()
+                if self._writer is con and con.in_transaction: con.execute("ROLLBACK")
+        finally:
+            if True in held: lock.release()
 
     def copy(self, part: Path) -> None:
         "Write one snapshot into the empty file `part`, over a connection of its own."
         if self.path is None:
             with self._turn(): self._open_writer().execute("VACUUM INTO ?", (str(part),))
             return
-        with self.named, closing(self._connect()) as con: con.execute("VACUUM INTO ?", (str(part),))
+        with closing(self._connect()) as con: con.execute("VACUUM INTO ?", (str(part),))
 
     def _close_all(self, wait: float) -> bool:
         "Close the readers as they come back, then the writer. `False` if one did not come back in `wait` seconds."
@@ -567,22 +576,23 @@ class _Database:
 
     def close(self) -> None:
         if self._owner == threading.get_ident(): raise RuntimeError("close the store after the edit block, not inside it")
-        with self._turn():
-            if self.closed: return
-            self.closed = f"the store is closed: {self.file}"
-            if self._close_all(self.timeout): self._fill()  # whoever waits for a reader learns that it is closed
+        with self._turn(): self._shut()
+
+    def _shut(self) -> None:
+        if self.closed: return
+        self.closed = f"the store is closed: {self.file}"
+        if self._close_all(self.timeout): self._fill()  # whoever waits for a reader learns that it is closed
 
     def at_exit(self) -> None:
         "The store was collected, or Python ends: close, unless a thread is still writing."
-        if self._lock.acquire(timeout=1):
-            try:
-                if self._owner is None: self.close()
+        if self._owner != threading.get_ident() and self._lock.acquire(timeout=1):
+            try: self._shut()
             finally: self._lock.release()
 
     def before_fork(self) -> None:
         "Close all: two processes must not share a connection, nor what SQLite knows of its locks."
-        self._held = self._lock.acquire(timeout=5)
-        self.quiet = self._held and self._owner is None and (self.path is None or self._close_all(5))
+        self._held = self._owner != threading.get_ident() and self._lock.acquire(timeout=5)
+        self.quiet = self._held and (self.path is None or self._close_all(5))
 
     def after_fork(self, child: bool) -> None:
         quiet, held = self.quiet, self._held
@@ -948,7 +958,7 @@ def _backup(db: _Database, dest: Path) -> None:
     part = dest.with_name(f"{dest.name}.{uuid.uuid4().hex}.part")
     _new_file(part)
     try:
-        db.copy(part)
+        with _NamesPath(f"{db.file}, copied to {dest}"): db.copy(part)
         with open(part, "rb+") as file: os.fsync(file.fileno())
         os.replace(part, dest)
     finally: part.unlink(missing_ok=True)
