@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import urllib.parse  # Python 3.13 needs it to open a file, and `read_only` can't load it any more
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta

@@ -88,6 +88,7 @@ def play(rounds, figures, *strategies):
             @given(st.tuples(*strategies))
             def examples(args):
                 figures['examples'] += 1
+                watched.store.delete_session('f', 's')  # what an example left that failed
                 function(watched, *args)
             examples()
             watched.close()
