@@ -244,7 +244,7 @@ def full_disk_backup(folder):
         cases = range(0, 120_000, 16_384)
         for leave in cases:
             ballast = fill(folder, leave)
-            assert refused(folder, lambda: store.backup(dest)), leave
+            assert refused(dest, lambda: store.backup(dest)), leave  # the copy has no room, the store has
             assert sorted(os.listdir(folder)) == ['ballast', 'copy.db', 'wf.db', 'wf.db-shm', 'wf.db-wal']
             con = sqlite3.connect(dest)
             assert con.execute('SELECT json_extract(state_json, "$.text") FROM workflow_state').fetchall() == [('a' * 100_000,)]

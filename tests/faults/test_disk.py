@@ -16,8 +16,8 @@ from .processes import check_file, files, in_private_mount, is_old, old_file, ru
 
 @pytest.mark.rounds(12, 60)
 def test_full_disk(tmp_path, rounds, figures):
-    "In a file system of 3 MB with less and less room left."
-    figures |= run('full_disk', str(tmp_path), rounds, before=in_private_mount(tmp_path, '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs'))
+    "In a small file system with less and less room left."
+    figures |= run('full_disk', str(tmp_path), rounds, before=in_private_mount(tmp_path, '-t', 'tmpfs', '-o', 'size=16m', 'tmpfs'))
     assert figures['refused'] > rounds / 2 and figures['half'] == 0
 
 @pytest.mark.rounds(12, 60)

@@ -72,7 +72,6 @@ def test_keyboard_interrupt_inside_edit_step_state(tmp_path, rounds, figures):
     figures |= run('interrupted_edits', str(tmp_path/'wf.db'), rounds)
 
 @pytest.mark.skipif(os.name == 'nt', reason='no SIGINT for one process on Windows')
-@pytest.mark.xfail(reason='an interrupt while waiting for the write lock leaves the transaction open')
 @pytest.mark.rounds(10, 200)
 def test_keyboard_interrupt_while_waiting_for_another_writer(tmp_path, rounds, figures):
     path = tmp_path/'wf.db'
