@@ -1,0 +1,32 @@
+"A person who clicks, undoes and redoes: what the i-th call is, and what is there after so many calls."
+import random
+
+HERE = 'clicks', 'ana', 'edit'
+
+def call(i):
+    chance = random.Random(i)
+    return chance.choices(['click', 'undo', 'redo'], [6, 3, 2])[0], chance.randrange(4)
+
+def do(store, i):
+    kind, n = call(i)
+    if kind == 'undo': store.undo(*HERE)
+    elif kind == 'redo': store.redo(*HERE)
+    else: store.update_step_state(*HERE, {f'field {n}': f'{i}' * 400, 'last': i}, remove=[f'field {(n + 1) % 4}'], undo_label=f'click {i}')
+
+class Model:
+    "All states, the labels of the clicks between them, and where the person is."
+    def __init__(self, calls):
+        self.states, self.labels, self.here = [{}], [], 0
+        for i in range(calls):
+            kind, n = call(i)
+            if kind == 'undo': self.here = max(0, self.here - 1)
+            elif kind == 'redo': self.here = min(len(self.labels), self.here + 1)
+            else:
+                state = {**self.states[self.here], f'field {n}': f'{i}' * 400, 'last': i}
+                state.pop(f'field {(n + 1) % 4}', None)
+                self.states, self.labels, self.here = [*self.states[:self.here + 1], state], [*self.labels[:self.here], f'click {i}'], self.here + 1
+
+    def same(self, store):
+        history = store.get_undo_history(*HERE)
+        return (store.get_step_state(*HERE) == self.states[self.here] and [e.label for e in history.undo] == self.labels[:self.here][::-1]
+                and [e.label for e in history.redo] == self.labels[self.here:])

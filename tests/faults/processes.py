@@ -1,0 +1,108 @@
+"Child processes that say what they have done, line by line, and are told to go, or are killed."
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+ACTORS = str(Path(__file__).with_name('actors.py'))
+
+class Actor:
+    "A process that runs one function of actors.py."
+    def __init__(self, name, *args, before=()):
+        self.name, self.errors = name, tempfile.TemporaryFile()
+        self.process = subprocess.Popen([*before, sys.executable, ACTORS, name, json.dumps(args)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
+
+    def line(self): return self.process.stdout.readline().decode().rstrip('\n')
+
+    def ready(self): assert self.line() == 'ready', self.failure()
+
+    def go(self, word=''):
+        self.process.stdin.write(f'{word}\n'.encode())
+        self.process.stdin.flush()
+
+    def rest(self):
+        "What it has said and nobody has read, once it has ended."
+        self.process.stdin.close()
+        lines = self.process.stdout.read().decode().splitlines(keepends=True)
+        self.process.stdout.close()
+        self.process.wait()
+        return [line.rstrip('\n') for line in lines if line.endswith('\n')]
+
+    def kill(self):
+        self.process.kill()
+        lines = self.rest()
+        assert self.process.returncode in (-9, 1), self.failure()  # 1 on Windows
+        return lines
+
+    def kill_at_random(self, longest):
+        "SIGKILL at an instant that nobody has chosen; it must still be at work then."
+        self.ready()
+        time.sleep(random.uniform(0, longest))
+        assert self.process.poll() is None, self.failure()
+        return self.kill()
+
+    def end(self, status=0):
+        "It must end by itself, with this status and without a word of complaint."
+        lines = self.rest()
+        assert self.process.returncode == status and not self.complaint(), self.failure()
+        return lines
+
+    def complaint(self):
+        self.errors.seek(0)
+        return self.errors.read().decode(errors='replace')
+
+    def failure(self): return f'{self.name} ended with {self.process.poll()}:\n{self.complaint()}'
+
+def run(name, *args, **kw):
+    "The figures that an actor gives in its last line."
+    return json.loads(Actor(name, *args, **kw).end()[-1])
+
+def check_file(path):
+    "What must hold for any file, whatever happened to its writers."
+    with closing(sqlite3.connect(path)) as con:
+        assert con.execute('PRAGMA integrity_check').fetchall() == [('ok',)]
+        assert con.execute('PRAGMA foreign_key_check').fetchall() == []
+        assert con.execute('SELECT count(*) FROM workflow_session WHERE revision < 1').fetchone() == (0,)
+
+def in_private_mount(folder, *mount):
+    "Words before a command that give it a mount which nobody else sees and which ends with it; skips where that is not allowed."
+    if not shutil.which('unshare'): pytest.skip('there is no unshare to mount with')
+    words = ['unshare', '-m' if os.getuid() == 0 else '-Urm', 'sh', '-c', f'mount {" ".join(mount)} "$0" && exec "$@"', str(folder)]
+    tried = subprocess.run([*words, 'true'], capture_output=True, text=True)
+    if tried.returncode: pytest.skip(f'mounting is not allowed here: {tried.stderr.strip()}')
+    return words
+
+OLD_COLUMNS = """flow_session_key TEXT PRIMARY KEY, current_step TEXT, state_json TEXT DEFAULT '{}',
+    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP"""
+
+def old_file(path, sessions=40, label=True, extra=''):
+    "A file as releases before 0.1 wrote it; returns what it holds."
+    states = {}
+    with closing(sqlite3.connect(path)) as con:
+        con.executescript(f"CREATE TABLE workflow_state ({OLD_COLUMNS}{', label TEXT' if label else ''});"
+                          f'CREATE INDEX idx_workflow_state_updated ON workflow_state (updated_at);{extra}')
+        for i in range(sessions):
+            flow, session = ('wizard', 'Wizard', 'team:wizard')[i % 3], f'session-{i}'
+            state = {'n': i, 'текст': '€' * 50, '_step_review': {'rows': [{'id': j, 'text': f'{j}' * 8} for j in range(20)], 'at': {'x': i, 'y': 2 ** 70}}}
+            states[flow, session] = state
+            row = (f'{flow}:{session}', f'step {i}', json.dumps(state), '2024-01-02 03:04:05', '2024-06-07 08:09:10', f'label {i}')
+            con.execute(f"INSERT INTO workflow_state VALUES ({', '.join('?' * (5 + label))})", row[:5 + label])
+        con.commit()
+    return states
+
+def is_old(path):
+    with closing(sqlite3.connect(path)) as con:
+        return con.execute("SELECT type FROM sqlite_master WHERE name = 'workflow_state'").fetchone() == ('table',)
+
+def files(folder): return sorted(os.listdir(folder))
