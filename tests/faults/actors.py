@@ -6,6 +6,8 @@ import signal
 import sqlite3
 import sys
 import threading
+import urllib.parse  # Python 3.13 needs it to open a file, and `read_only` can't load it any more
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -97,10 +99,10 @@ def thread_pools(path, rounds):
 def write_on(path, me, threads):
     "Merges, steps and undoable changes of a value and its twin, each said once it has returned."
     store = Store(path)
+    say('ready')
     def work(t):
         name = f'{me}-{t}'
         i = store.get_step_state('kill', 'shared', name).get('n', 0)
-        if not t: say('ready')
         while True:
             i += 1
             store.update_step_state('kill', 'shared', name, {'n': i, 'text': 'x' * (i % 7 * 1000), 'twin': i}, undo_label=f'{i}')
@@ -161,6 +163,287 @@ def increment(path, step, clicks):
     for i in range(clicks):
         with store.edit_step_state('tabs', 'shared', step, undo_label='add 1') as state: state['n'] = state.get('n', 0) + 1
     say('done')
+
+# -- disks that are full or can't be written
+
+REFUSALS = OSError, sqlite3.OperationalError
+
+def refused(path, call):
+    "Whether `call()` was refused with an error that names the path."
+    try: call()
+    except REFUSALS as error:
+        assert path in str(error), f'{error!r} does not name {path}'
+        return True
+    return False
+
+def fill(folder, leave):
+    "Fill the file system up to `leave` bytes; returns the file that does it."
+    ballast = os.path.join(folder, 'ballast')
+    with open(ballast, 'wb', buffering=0) as file:
+        try:
+            while file.write(bytes(4096)): pass
+        except OSError: pass
+        file.truncate(max(0, file.tell() - leave))
+    return ballast
+
+def sound(path):
+    con = sqlite3.connect(path)
+    assert con.execute('PRAGMA integrity_check').fetchall() == [('ok',)]
+    con.close()
+
+def full_disk(folder, rounds):
+    path, closed, refusals, half = os.path.join(folder, 'wf.db'), os.path.join(folder, 'closed.db'), 0, 0
+    with Store(closed) as other: other.update_state('disk', 's', {'n': 1})
+    store = Store(path)
+    store.update_state('disk', 's', {'n': 0, 'text': '', 'twin': 0})
+    for r in range(rounds):
+        before, revision = store.get_state('disk', 's'), store.get_session_summary('disk', 's').revision
+        ballast = fill(folder, r % 30 * 4096)
+        after = {'n': r + 1, 'text': f'{r}' * 40_000, 'twin': r + 1}
+        no = refused(path, lambda: store.update_state('disk', 's', after, undo_label=f'{r}'))
+        refusals += no
+        for reader in (store, Store(path)) if r % 2 else (store,):  # a new store opens and reads a full disk too, while another is open
+            half += reader.get_state('disk', 's') != (before if no else after)
+            assert reader.get_session_summary('disk', 's').revision == revision + (not no)
+            if reader is not store: reader.close()
+        if r % 30 == 0:  # not a byte is left: no new file, and a closed one says why it can't be opened
+            for name in ('new.db', 'closed.db'): assert refused(os.path.join(folder, name), lambda: Store(os.path.join(folder, name)))
+        os.remove(ballast)
+        store.update_state('disk', 's', {'n': r + 1, 'text': '', 'twin': r + 1})  # there is room again
+        assert store.get_state('disk', 's') == {'n': r + 1, 'text': '', 'twin': r + 1}
+        with Store(closed) as other: assert other.get_state('disk', 's') == {'n': 1}
+    store.close()
+    sound(path)
+    say(json.dumps({'rounds': rounds, 'refused': refusals, 'half': half}))
+
+def full_disk_migration(folder, old, rounds):
+    import shutil
+    from processes import is_old
+    path, refusals = os.path.join(folder, 'wf.db'), 0
+    with open(old, 'rb') as file: content = file.read()
+    for r in range(rounds):
+        shutil.copy(old, path)
+        ballast = fill(folder, r * 300_000 // rounds // 4096 * 4096)
+        no = refused(path, lambda: Store(path).close())
+        refusals += no
+        if no:
+            assert is_old(path)
+            with open(path, 'rb') as file: assert file.read() == content
+        os.remove(ballast)
+        with Store(path) as store: assert sum(map(store.count_sessions, store.list_flows())) == 40
+        sound(path)
+        for name in os.listdir(folder): os.remove(os.path.join(folder, name))
+    say(json.dumps({'rounds': rounds, 'refused': refusals}))
+
+def full_disk_backup(folder):
+    path, dest = os.path.join(folder, 'wf.db'), os.path.join(folder, 'copy.db')
+    with Store(path) as store:
+        store.update_state('disk', 's', {'text': 'a' * 100_000})
+        store.backup(dest)
+        store.update_state('disk', 's', {'text': 'b' * 100_000})
+        cases = range(0, 120_000, 16_384)
+        for leave in cases:
+            ballast = fill(folder, leave)
+            assert refused(dest, lambda: store.backup(dest)), leave  # the copy has no room, the store has
+            assert sorted(os.listdir(folder)) == ['ballast', 'copy.db', 'wf.db', 'wf.db-shm', 'wf.db-wal']
+            con = sqlite3.connect(dest)
+            assert con.execute('SELECT json_extract(state_json, "$.text") FROM workflow_state').fetchall() == [('a' * 100_000,)]
+            con.close()
+            assert store.get_state('disk', 's') == {'text': 'b' * 100_000}
+            os.remove(ballast)
+        store.backup(dest)
+        with Store(dest) as copy: assert copy.get_state('disk', 's') == {'text': 'b' * 100_000}
+    say(json.dumps({'refused': len(cases), 'half_copies_under_the_name': 0}))
+
+def read_only(folder):
+    "Modes that forbid, for a user whom they bind; each case in a folder of its own."
+    if os.geteuid() == 0:
+        os.chown(folder, 65534, 65534)
+        os.setegid(65534)
+        os.seteuid(65534)
+    cases = 0
+    def case(folder_mode, file_mode, opened, readable):
+        nonlocal cases
+        cases += 1
+        here = os.path.join(folder, f'{cases}')
+        path, copy = os.path.join(here, 'wf.db'), os.path.join(here, 'copy.db')
+        with Store(path) as store: store.update_state('f', 's', {'n': 1})
+        store = Store(path) if opened else None
+        os.chmod(path, file_mode)
+        os.chmod(here, folder_mode)
+        if store is None:
+            assert refused(path, lambda: Store(path).close()) != readable
+            store = Store(path) if readable else None
+        if store:
+            assert store.get_state('f', 's') == {'n': 1}
+            if not opened: assert refused(path, lambda: store.update_state('f', 's', {'n': 2}))
+            if folder_mode == 0o500: assert refused(copy, lambda: store.backup(copy))
+            store.close()
+        os.chmod(here, 0o700)
+        for name in os.listdir(here): os.chmod(os.path.join(here, name), 0o600)  # who could only read has left a log of the same mode
+        with Store(path) as store:  # all is well again
+            assert store.get_state('f', 's') == {'n': 1}
+            store.update_state('f', 's', {'n': 3})
+        sound(path)
+        assert os.stat(path).st_mode & 0o777 == 0o600
+    case(0o700, 0o400, False, True)   # a file that can only be read
+    case(0o700, 0o000, False, False)  # a file of somebody else
+    case(0o500, 0o600, False, False)  # a folder in which SQLite can't put its log
+    case(0o500, 0o400, False, False)
+    case(0o500, 0o600, True, True)    # the same with the store open: it goes on
+    here = os.path.join(folder, 'empty')
+    os.mkdir(here, 0o500)
+    for path in (os.path.join(here, 'new.db'), os.path.join(here, 'sub', 'new.db'), here):
+        assert refused(here, lambda: Store(path))
+        cases += 1
+    assert os.listdir(here) == []
+    say(json.dumps({'cases': cases}))
+
+def read_only_disk(folder):
+    path = os.path.join(folder, 'wf.db')
+    with open(path, 'rb') as file: content = file.read()
+    assert refused(path, lambda: Store(path))
+    for name in ('new.db', 'sub/new.db'): assert refused(folder, lambda: Store(os.path.join(folder, name)))
+    with open(path, 'rb') as file: assert file.read() == content
+    assert os.listdir(folder) == ['wf.db']
+    say(json.dumps({'cases': 3}))
+
+# -- fork, spawn, pickle, shutdown, Ctrl-C
+
+def fork_while_writing(path, rounds):
+    "Children that come from a process whose threads read and write: all go on, nothing is lost on either side."
+    warnings.simplefilter('ignore', DeprecationWarning)  # Python's own, of just this: a fork of a process with threads
+    before = fds()
+    store, stop, counts = Store(path), threading.Event(), [0, 0, 0]
+    def work(t):
+        while not stop.is_set():
+            counts[t] += 1
+            store.update_state('fork', 'parent', {f'{t}': counts[t]})
+            assert store.get_state('fork', 'parent')[f'{t}'] == counts[t]
+    threads = [threading.Thread(target=work, args=(t,)) for t in range(3)]
+    for thread in threads: thread.start()
+    for r in range(rounds):
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                for i in range(5): store.update_state('fork', 'children', {f'{r}-{i}': i})
+                status = store.get_state('fork', 'children', keys=[f'{r}-4']) != {f'{r}-4': 4}
+                store.close()
+            finally: os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+    stop.set()
+    for thread in threads: thread.join()
+    store.update_state('fork', 'parent', {'last': True})
+    assert store.get_state('fork', 'parent') == {'0': counts[0], '1': counts[1], '2': counts[2], 'last': True}
+    assert store.get_state('fork', 'children') == {f'{r}-{i}': i for r in range(rounds) for i in range(5)}
+    store.close()
+    say(json.dumps({'forks': rounds, 'writes_of_parent': sum(counts), 'writes_of_children': 5 * rounds, 'lost': 0, 'fds_left': fds() - before}))
+
+def fork_inside_edit(path):
+    store = Store(path)
+    with store.edit_step_state('fork', 's', 'review') as state:
+        state['n'] = 1
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                try: store.get_state('fork', 's')
+                except sqlite3.ProgrammingError as error: status = path not in str(error)
+                with Store(path) as own: status |= own.get_state('fork', 's') != {}
+            finally: os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+        state['n'] += 1
+    assert store.get_state('fork', 's') == {'_step_review': {'n': 2}}
+    say('done')
+
+def write_with(store, key):
+    store.update_state('pickle', 's', {key: 1})
+    return store.get_state('pickle', 's', keys=[key]) == {key: 1}
+
+def pickled(path, method):
+    import multiprocessing
+    store = Store(path, timeout=7, synchronous='NORMAL', max_undo_depth=3)
+    store.update_state('pickle', 's', {'parent': 1})
+    with multiprocessing.get_context(method).Pool(4) as pool:
+        assert pool.starmap(write_with, [(store, f'{i}') for i in range(40)]) == [True] * 40
+        pool.close()
+        pool.join()
+    assert write_with(store, 'after') and store.get_state('pickle', 's') == {'parent': 1, 'after': 1, **{f'{i}': 1 for i in range(40)}}
+    say('done')
+
+def end_with_open_store(path, how):
+    "The ways in which a program ends without closing its store."
+    import atexit, gc
+    store = Store(path)
+    def write(key): store.update_state('end', how, {key: 1})
+    if how == 'in atexit': atexit.register(write, 'at exit')
+    if how == 'in a circle':
+        circle = {'store': Store(path)}
+        circle['self'] = circle
+    if how == 'with readers': in_threads(4, lambda t: store.get_state('end', how))
+    if how == 'a generator in an edit block':
+        def edit():
+            with store.edit_state('end', how) as state:
+                state['half'] = 1
+                yield
+        sys.kept = edit()
+        next(sys.kept)
+    else: write('done')
+    if how == 'daemon threads':
+        def go_on():
+            while True: write('daemon')
+        for _ in range(4): threading.Thread(target=go_on, daemon=True).start()
+    say('done')
+    if how == 'sys.exit': sys.exit(3)
+    if how == 'an error': raise SystemError('on purpose')
+    if how == 'os._exit': os._exit(3)
+
+def interrupted_edits(path, rounds):
+    "Ctrl-C in the block, at each place where it can be."
+    store = Store(path)
+    store.update_step_state('c', 's', 'review', {'n': 0})
+    for r in range(rounds):
+        revision = store.get_session_summary('c', 's').revision
+        try:
+            with store.edit_step_state('c', 's', 'review', undo_label='add') as state:
+                state['n'] += 1
+                signal.raise_signal(signal.SIGINT)
+                state['n'] += 1
+        except KeyboardInterrupt: pass
+        else: raise AssertionError('the block hid it')
+        assert store.get_step_state('c', 's', 'review') == {'n': r} and store.get_session_summary('c', 's').revision == revision
+        assert not store.get_undo_history('c', 's', 'review').undo
+        with Store(path, timeout=0) as other: other.update_step_state('c', 's', 'review', {'n': r + 1})  # nobody holds a lock
+        in_threads(1, lambda t: store.set_current_step('c', 's', f'{r}'))
+    say(json.dumps({'interrupts': rounds, 'written': 0}))
+
+def wait_for_lock(path):
+    store = Store(path)
+    for i, _ in enumerate(orders()):
+        try:
+            say('waiting')
+            store.update_state('c', 's', {'interrupted': i})
+        except KeyboardInterrupt: say('interrupted')
+        sys.stdin.readline()
+        store.update_state('c', 's', {'n': i})
+        say('done')
+
+# -- durability
+
+def write_and_say(path, synchronous, writes):
+    "Each kind of write, and a word once it has returned."
+    store = Store(path, synchronous=synchronous)
+    def edit(i):
+        with store.edit_state('d', 's') as state: state['edited'] = i
+    kinds = [lambda i: store.update_state('d', 's', {'n': i}), lambda i: store.update_step_state('d', 's', 'review', {'n': i}, undo_label=f'{i}'), lambda i: store.set_current_step('d', 's', f'{i}'),
+             lambda i: store.undo('d', 's', 'review'), lambda i: store.redo('d', 's', 'review'), lambda i: store.set_session_label('d', 's', f'{i}'), lambda i: store.create_session('d', f'{i}'),
+             edit, lambda i: store.reset_session('d', 's'), lambda i: store.delete_session('d', 's')]
+    say('written', 'open')
+    for i in range(writes):
+        kinds[i % len(kinds)](i)
+        say('written', i)
+    os._exit(0)  # without the syncs of closing
 
 if __name__ == '__main__':
     if hasattr(signal, 'alarm'): signal.alarm(300)  # a child that hangs must not hang the tests

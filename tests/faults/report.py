@@ -1,4 +1,4 @@
-"Play every scene with the long budget and write report.json.  usage: python -m tests.faults.report [pytest options]"
+"Play every scene with the long budget and write report.json.  usage: python -m tests.faults.report [pytest options]  (with options: print only)"
 import json
 import os
 import platform
@@ -22,7 +22,7 @@ class Report:
     def pytest_runtest_logreport(self, report):
         name = report.nodeid.split('::')[-1].removeprefix('test_')
         if report.when == 'call' and report.passed: self.passed.append(name)
-        if report.skipped: self.skipped[name] = report.longrepr[2].removeprefix('Skipped: ')
+        if report.skipped: self.skipped[name] = getattr(report, 'wasxfail', '') or report.longrepr[2].removeprefix('Skipped: ')
 
 def machine():
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') if hasattr(os, 'sysconf') else 0
@@ -33,9 +33,10 @@ def main(args):
     status = pytest.main([str(HERE), '-q', '-p', 'no:cacheprovider', *args], plugins=[report])
     if status: sys.exit(int(status))
     took = datetime.now(timezone.utc) - started
-    (HERE/'report.json').write_text(json.dumps({
+    text = json.dumps({
         'date': f'{started:%Y-%m-%d}', 'machine': machine(), 'python': platform.python_version(), 'sqlite': sqlite3.sqlite_version,
-        'seconds': round(took.total_seconds()), 'passed': len(report.passed), 'skipped': report.skipped, 'scenes': report.scenes}, indent=1) + '\n')
-    print(f'{len(report.passed)} tests passed, {len(report.skipped)} skipped, written to {(HERE/"report.json").relative_to(Path.cwd())}')
+        'seconds': round(took.total_seconds()), 'passed': len(report.passed), 'skipped': report.skipped, 'scenes': report.scenes}, indent=1) + '\n'
+    if args: print(text)
+    else: (HERE/'report.json').write_text(text)
 
 if __name__ == '__main__': main(sys.argv[1:])

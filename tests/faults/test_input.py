@@ -1,0 +1,321 @@
+"Any text as id, anything as state: it comes back as JSON brings it back, or the documented error comes and nothing is written."
+import inspect
+import json
+import os
+import re
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from decimal import Decimal
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store, StaleSessionError
+
+anything = st.text(st.characters(), max_size=12)  # all of Unicode, half surrogate pairs too
+ids = st.one_of(anything, st.sampled_from(['', ':', 'a:b', '%', '_', "'", '"', '\0', 'a\0b', 'A', 'a', '😀', '\ud83d', '\ud83d\ude00', '_step_', 'e\u0301', 'é']),
+                st.sampled_from([None, 0, True, b'a', ['a'], 1.5]))
+numbers = st.one_of(st.integers(), st.integers(-10**300, 10**300), st.floats(), st.sampled_from([-0.0, 2**53 + 1, 0.1 + 0.2, 1e308, 5e-324]))
+scalars = st.one_of(st.none(), st.booleans(), numbers, anything, st.just('x').map(lambda x: x * 3000), st.sampled_from(['"' * 50, '\\u0000', '\x7f\u2028', '{}', 'null']))
+impossible = st.one_of(st.binary(max_size=3), st.complex_numbers(), st.just({1}), st.builds(object), st.just(Decimal(1)), st.just(timedelta(1)))
+odd_keys = st.one_of(anything, st.sampled_from(['1', 'true', 'null', '1.5', 'None', 1, True, None, 1.5, 0, False, float('nan'), '', '_step_a']))
+worst_keys = st.one_of(odd_keys, st.sampled_from([(1, 2), b'k']))
+
+def trees(leaves, keys): return st.recursive(leaves, lambda inner: st.one_of(st.lists(inner, max_size=3), st.tuples(inner, inner), st.dictionaries(keys, inner, max_size=4)), max_leaves=10)
+
+values = st.one_of(trees(scalars, anything), trees(scalars, odd_keys), trees(st.one_of(scalars, scalars, impossible), worst_keys))
+top_keys = st.one_of(anything, st.sampled_from(['a', 'b', '', '_step_', '_step_a', '_step_\0', '1', 'a.b', "a'--"]))
+states = st.one_of(st.dictionaries(top_keys, trees(scalars, anything), max_size=4), st.dictionaries(top_keys, values, max_size=4),
+                   st.dictionaries(worst_keys, values, max_size=3), values)
+labels = st.one_of(st.none(), anything, ids)
+revisions = st.one_of(st.none(), st.none(), st.integers(), st.sampled_from([0, 1, 2, True, '1', 2**63, 2**200, -1, 1.0]))
+counts = st.one_of(st.integers(), st.sampled_from([0, 1, 2**63, 2**200, -1, True, 1.0, None, '1']))
+key_lists = st.one_of(st.lists(st.one_of(top_keys, top_keys, worst_keys), max_size=4), st.sampled_from(['ab', b'ab', ('a',), 7, [['a']], []]))
+
+def text(value): return json.dumps(value)  # equal only where values, types and order are
+
+def good_text(value):
+    "What is a str to SQLite: no half of a surrogate pair."
+    return isinstance(value, str) and not re.search('[\ud800-\udfff]', value)
+
+def good_id(value): return good_text(value) and value != ''
+
+def same_keys(value, level=3):
+    "Whether JSON makes one key of two, in a dict that may be opened into rows."
+    return level > 0 and isinstance(value, dict) and (len({json.dumps(json.loads(json.dumps({k: 0}))) for k in value}) < len(value) or any(same_keys(part, level - 1) for part in value.values()))
+
+def as_json(state):
+    "What must come back of `state`, or `None` if it must be refused."
+    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state): return None
+    try: back = json.loads(json.dumps(state))
+    except (TypeError, ValueError): return None
+    return None if same_keys(state, 4) else back
+
+class Watched:
+    "A store, and its file as it is between calls."
+    def __init__(self, folder):
+        self.path = os.path.join(folder, 'wf.db')
+        self.store = Store(self.path, synchronous='NORMAL')
+        self.con = sqlite3.connect(self.path)
+        self.store.update_state('sentinel', 's', {'n': 1, '_step_a': {'x': 1}})
+        self.store.update_state('sentinel', 's', {'n': 2}, undo_label='two')
+
+    def content(self):
+        return [self.con.execute(f'SELECT * FROM {name} ORDER BY rowid').fetchall() for name in ('workflow_session', 'workflow_value', 'workflow_undo', 'sqlite_master')]
+
+    def refused(self, call, *names):
+        "`call()` raises one of the documented errors, which names one of `names`; nothing is written."
+        before = self.content()
+        with pytest.raises((TypeError, ValueError)) as error: call()
+        assert any(name in str(error.value) for name in names), f'{error.value!r} names none of {names}'
+        assert self.content() == before
+
+    def close(self):
+        assert self.store.get_state('sentinel', 's') == {'n': 2, '_step_a': {'x': 1}} and self.store.get_undo_history('sentinel', 's').undo[0].label == 'two'
+        self.con.close()
+        self.store.close()
+        with closing(sqlite3.connect(self.path)) as con: assert con.execute('PRAGMA integrity_check').fetchall() == [('ok',)]
+
+def play(rounds, figures, *strategies):
+    "Run the decorated function on a store that lives through all examples, each time with fresh input."
+    def decorate(function):
+        figures['examples'] = 0
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            watched = Watched(folder)
+            @settings(max_examples=rounds, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+            @given(st.tuples(*strategies))
+            def examples(args):
+                figures['examples'] += 1
+                watched.store.delete_session('f', 's')  # what an example left that failed
+                function(watched, *args)
+            examples()
+            watched.close()
+        return function
+    return decorate
+
+def entered(result): return result.__enter__() if hasattr(result, '__enter__') else result
+
+@pytest.mark.rounds(300, 5000)
+def test_ids(rounds, figures):
+    "Each id in each method: a session of its own, or the error that names the argument."
+    @play(rounds, figures, ids, ids, ids, labels)
+    def _(watched, flow, session, step, label):
+        store, flow_of = watched.store, {'flow_id': flow}
+        session_of = {**flow_of, 'session_id': session}
+        step_of = {**session_of, 'step_id': step}
+        calls = {'create_session': session_of, 'get_state': session_of, 'update_state': {**session_of, 'updates': {}}, 'delete_session': session_of, 'clear_state': session_of,
+                 'session_exists': session_of, 'get_session_summary': session_of, 'set_session_label': {**session_of, 'label': 'x'}, 'get_current_step': session_of,
+                 'set_current_step': step_of, 'get_step_state': step_of, 'update_step_state': {**step_of, 'updates': {}}, 'clear_step_state': step_of,
+                 'reset_session': session_of, 'undo': step_of, 'redo': step_of, 'get_undo_history': step_of, 'edit_state': session_of, 'edit_step_state': step_of,
+                 'list_sessions': flow_of, 'count_sessions': flow_of, 'prune_sessions': {**flow_of, 'older_than': timedelta(1)}}
+        nullable = {('create_session', 'session_id'), ('undo', 'step_id'), ('redo', 'step_id'), ('get_undo_history', 'step_id')}
+        for name, args in calls.items():
+            bad = [arg for arg, value in args.items() if arg.endswith('_id') and not good_id(value) and not (value is None and (name, arg) in nullable)]
+            if bad: watched.refused(lambda: entered(getattr(store, name)(**args)), *bad)
+        if not all(map(good_id, (flow, session, step))) or (flow, session) == ('sentinel', 's'): return
+        before = {(f, s.session_id) for f in store.list_flows() for s in store.list_sessions(f)}
+        with_label = label is None or good_text(label)
+        if not with_label: watched.refused(lambda: store.create_session(flow, session, label), 'label')
+        assert store.create_session(flow, session, label if with_label else None) == session
+        with pytest.raises(sqlite3.IntegrityError) as error: store.create_session(flow, session)
+        assert repr(flow) in str(error.value) and repr(session) in str(error.value)
+        store.set_current_step(flow, session, step)
+        store.update_step_state(flow, session, step, {'at': step}, undo_label=step)
+        assert {(f, s.session_id) for f in store.list_flows() for s in store.list_sessions(f)} == before | {(flow, session)}
+        [summary] = [s for s in store.list_sessions(flow) if s.session_id == session]
+        assert summary == store.get_session_summary(flow, session) and summary.label == (label if with_label else None)
+        assert (summary.flow_id, summary.current_step) == (flow, step) == (flow, store.get_current_step(flow, session))
+        assert store.get_state(flow, session) == {f'_step_{step}': {'at': step}} and store.get_step_state(flow, session, step) == {'at': step}
+        assert store.get_undo_history(flow, session, step).undo[0].label == step
+        assert isinstance(store._repr_markdown_(), str)
+        store.delete_session(flow, session)
+        assert {(f, s.session_id) for f in store.list_flows() for s in store.list_sessions(f)} == before
+
+@pytest.mark.rounds(600, 10_000)
+def test_states(rounds, figures):
+    "The same state through each way in: `update_state`, `update_step_state` and the two edit blocks."
+    figures |= {'came_back': 0, 'refused': 0}
+    @play(rounds, figures, states, labels, labels)
+    def _(watched, state, label, group):
+        store, expected = watched.store, as_json(state)
+        ways = {'update_state': lambda **kw: store.update_state('f', 's', state, **kw), 'update_step_state': lambda **kw: store.update_step_state('f', 's', 'a', state, **kw),
+                'edit_state': lambda **kw: edit(store.edit_state('f', 's', **kw)), 'edit_step_state': lambda **kw: edit(store.edit_step_state('f', 's', 'a', **kw))}
+        def edit(block):
+            with block as inside:
+                if not isinstance(state, dict): raise TypeError('state')
+                inside.update(state)
+        steps = [] if expected is None else [key for key in expected if key.startswith('_step_') and key != '_step_']
+        for name, way in ways.items():
+            own = 'step' not in name
+            options = {'undo_label': label, 'undo_group': group}
+            bad = [n for n, option in options.items() if option is not None and not good_text(option)]
+            fine = expected is not None and not (own and any(not isinstance(expected[key], dict) for key in steps))
+            labelled_step = own and label is not None and steps and not bad and fine
+            if bad or not fine or labelled_step:
+                keys = [str(key) for key in state] + [repr(key) for key in state] if isinstance(state, dict) else []
+                named = bad or (['undo_label'] if labelled_step else ['updates', 'state', ' is not JSON' if '' in keys else 'updates', *filter(None, keys)])
+                watched.refused(lambda: way(**options), *named)
+                figures['refused'] += 1
+                continue
+            way(**options)
+            read = (lambda: store.get_state('f', 's')) if own else (lambda: store.get_step_state('f', 's', 'a'))
+            assert text(read()) == text(expected), name
+            if expected: assert text(store.get_state('f', 's', keys=list(expected)[:1]) if own else store.get_step_state('f', 's', 'a', keys=list(expected)[:1])) == text(dict([next(iter(expected.items()))]))
+            assert store.session_exists('f', 's') == (name.startswith('update') or bool(expected))
+            if not store.session_exists('f', 's'): continue
+            size = len(json.dumps(store.get_state('f', 's'), separators=(',', ':'), ensure_ascii=False).encode(errors='surrogatepass'))
+            assert abs(store.get_session_summary('f', 's').state_size_bytes - size) <= max(size / 10, 200)
+            if label is not None and expected:
+                scope = [] if own else ['a']
+                assert store.get_undo_history('f', 's', *scope).undo[0].label == label
+                assert [entry.label for entry in store.undo('f', 's', *scope)] == [label] and read() == {}
+                assert [entry.keys for entry in store.redo('f', 's', *scope)] == [list(expected)] and text(read()) == text(expected)
+            store.clear_state('f', 's')
+            figures['came_back'] += 1
+
+@pytest.mark.rounds(300, 5000)
+def test_options(rounds, figures):
+    "Revisions, counts, limits, keys and orders of any type and size."
+    @play(rounds, figures, revisions, counts, counts, key_lists, key_lists, anything)
+    def _(watched, revision, count, offset, keys, remove, order):
+        store = watched.store
+        store.update_state('f', 's', {'a': 1, 'b': 2, '': 3}, undo_label='x')
+        actual, state = store.get_session_summary('f', 's').revision, store.get_state('f', 's')
+        def number(value, least): return type(value) is int and value >= least
+        def bad_keys(value): return isinstance(value, (str, bytes)) or not isinstance(value, (list, tuple)) or not all(isinstance(key, str) for key in value)
+        writes = [lambda: store.update_state('f', 's', {}, expected_revision=revision), lambda: store.set_current_step('f', 's', 'x', expected_revision=revision),
+                  lambda: store.update_step_state('f', 's', 'x', {}, expected_revision=revision), lambda: store.edit_state('f', 's', expected_revision=revision).__enter__()]
+        if revision is not None and not number(revision, 0):
+            for write in writes: watched.refused(write, 'expected_revision')
+        elif revision is not None and revision != actual:
+            for write in writes:
+                before = watched.content()
+                with pytest.raises(StaleSessionError) as error: write()
+                assert (error.value.expected, error.value.actual) == (revision, actual) and watched.content() == before
+        for move in (store.undo, store.redo):
+            if not number(count, 1): watched.refused(lambda: move('f', 's', count=count), 'count')
+            elif count > 50: assert move('f', 's', count=count) is None
+        for name, value in (('limit', count), ('offset', offset)):
+            if value is None and name == 'limit' or number(value, 0):
+                found = store.list_sessions('f', **{name: value})
+                assert len(found) == (1 if value is None else min(1, value) if name == 'limit' else value == 0)
+            else: watched.refused(lambda: store.list_sessions('f', **{name: value}), name)
+        if order not in ('updated_at', 'created_at', 'label', 'current_step'): watched.refused(lambda: store.list_sessions('f', order), 'updated_at')
+        if bad_keys(keys): watched.refused(lambda: store.get_state('f', 's', keys=keys), 'keys', 'iterable')
+        else: assert store.get_state('f', 's', keys=keys) == {key: state[key] for key in state if key in keys}
+        if bad_keys(remove): watched.refused(lambda: store.update_state('f', 's', {}, remove=remove), 'remove', 'iterable')
+        elif 'b' in remove: watched.refused(lambda: store.update_state('f', 's', {'b': 1}, remove=remove), 'remove')
+        else:
+            store.update_state('f', 's', {'b': 1}, remove=remove)
+            assert store.get_state('f', 's') == {key: value for key, value in {**state, 'b': 1}.items() if key not in remove}
+        store.delete_session('f', 's')
+
+def nested(depth, kind):
+    value = 0
+    for _ in range(depth): value = [value] if kind is list else {'k': value}
+    return value
+
+def test_long_numbers(tmp_path):
+    "As long as Python itself turns them into text."
+    watched = Watched(tmp_path)
+    watched.store.update_state('f', 's', {'n': [10 ** 4299, -10 ** 4298]})
+    assert watched.store.get_state('f', 's') == {'n': [10 ** 4299, -10 ** 4298]}
+    watched.refused(lambda: watched.store.update_state('f', 's', {'n': [0, 10 ** 4300]}), 'n[1]')
+    watched.close()
+
+@pytest.mark.parametrize('kind', [list, dict])
+def test_deep_nesting(tmp_path, kind, figures):
+    "What was taken can be read, down to the deepest; deeper is refused with the path, and nothing written."
+    watched = Watched(tmp_path)
+    def takes(depth):
+        before = watched.content()
+        try: watched.store.update_state('f', 's', {'v': nested(depth, kind)}, undo_label='deeper')
+        except TypeError as error:
+            assert str(error).startswith('v') and watched.content() == before
+            return False
+        assert repr(watched.store.get_step_state('f', 's', 'none')) == '{}'
+        value, found = watched.store.get_state('f', 's')['v'], 0
+        while value: value, found = value[0] if kind is list else value['k'], found + 1
+        assert found == depth
+        return True
+    low, high = 1, 200_000
+    assert takes(low) and not takes(high)
+    while high - low > 1: low, high = ((low + high) // 2, high) if takes((low + high) // 2) else (low, (low + high) // 2)
+    circle = kind([('k', 0)]) if kind is dict else [0]
+    circle['k' if kind is dict else 0] = circle
+    watched.refused(lambda: watched.store.update_state('f', 's', {'v': circle}), 'v')
+    watched.close()
+    assert low > 500
+
+# -- SQL
+
+EVIL = ["'; DROP TABLE workflow_session; --", '"; DELETE FROM workflow_value; --', "' OR '1'='1", "x' UNION SELECT sql FROM sqlite_master --", "');DELETE FROM workflow_undo;--", 'a\0; DROP TABLE workflow_value',
+        'updated; DROP TABLE workflow_session', 'updated_at DESC; DELETE FROM workflow_session', '(SELECT 1)', 'CASE WHEN 1=1 THEN label ELSE created END', 'updated_at--', 'updated_at/**/', '1', 'rowid', 'state_json', 'UPDATED_AT',
+        ' updated_at', '%', '_', '*', '?', '?1', ':a', '$a', '@a', '{}', '%s', '\\', "\\'", '`', '[updated_at]', "char(39)", "'||(SELECT label FROM workflow_session)||'", '‘ OR 1=1', 'ʼ; DROP', '\uff07 OR 1=1']
+
+SENTINEL = ('sentinel', 's')
+
+def evil_calls(store, evil):
+    "(method, parameter) -> a call with `evil` as that argument; the session `f`, `s` may change, no other."
+    here = 'f', 's'
+    def edit(block):
+        with block as state: state['n'] = 9
+    calls = {
+        'create_session': {'flow_id': lambda: store.create_session(evil, 's'), 'session_id': lambda: store.create_session('f', evil), 'label': lambda: store.create_session('f', None, evil)},
+        'set_session_label': {'label': lambda: store.set_session_label(*here, evil)},
+        'set_current_step': {'step_id': lambda: store.set_current_step(*here, evil)},
+        'get_state': {'keys': lambda: store.get_state(*here, keys=[evil])},
+        'get_step_state': {'step_id': lambda: store.get_step_state(*here, evil), 'keys': lambda: store.get_step_state(*here, 'a', keys=[evil])},
+        'update_state': {'updates': lambda: store.update_state(*here, {evil: evil}), 'remove': lambda: store.update_state(*here, {}, remove=[evil]),
+                         'undo_label': lambda: store.update_state(*here, {'n': evil}, undo_label=evil), 'undo_group': lambda: store.update_state(*here, {'n': [evil]}, undo_label='x', undo_group=evil)},
+        'update_step_state': {'step_id': lambda: store.update_step_state(*here, evil, {'n': 1}), 'updates': lambda: store.update_step_state(*here, 'a', {evil: evil}), 'remove': lambda: store.update_step_state(*here, 'a', {}, remove=[evil]),
+                              'undo_label': lambda: store.update_step_state(*here, 'a', {'n': evil}, undo_label=evil), 'undo_group': lambda: store.update_step_state(*here, 'a', {'n': [evil]}, undo_label='x', undo_group=evil)},
+        'edit_state': {'undo_label': lambda: edit(store.edit_state(*here, undo_label=evil)), 'undo_group': lambda: edit(store.edit_state(*here, undo_label='x', undo_group=evil))},
+        'edit_step_state': {'step_id': lambda: edit(store.edit_step_state(*here, evil)), 'undo_label': lambda: edit(store.edit_step_state(*here, 'a', undo_label=evil)), 'undo_group': lambda: edit(store.edit_step_state(*here, 'a', undo_label='x', undo_group=evil))},
+        'clear_step_state': {'step_id': lambda: store.clear_step_state(*here, evil), 'undo_label': lambda: store.clear_step_state(*here, 'a', undo_label=evil)},
+        'undo': {'step_id': lambda: store.undo(*here, evil)}, 'redo': {'step_id': lambda: store.redo(*here, evil)}, 'get_undo_history': {'step_id': lambda: store.get_undo_history(*here, evil)},
+        'list_sessions': {'flow_id': lambda: store.list_sessions(evil), 'order_by': lambda: store.list_sessions('f', evil)},
+        'count_sessions': {'flow_id': lambda: store.count_sessions(evil)}, 'prune_sessions': {'flow_id': lambda: store.prune_sessions(evil, timedelta(0))}}
+    ids = {'session_exists': (), 'get_session_summary': (), 'get_current_step': (), 'get_state': (), 'clear_state': (), 'delete_session': (), 'reset_session': (), 'undo': (), 'redo': (), 'get_undo_history': (),
+           'set_session_label': ('x',), 'set_current_step': ('x',), 'update_state': ({'n': 1},), 'get_step_state': ('x',), 'update_step_state': ('x', {'n': 1}), 'clear_step_state': ('x',), 'edit_state': (), 'edit_step_state': ('x',)}
+    for name, rest in ids.items():
+        for parameter, two in (('flow_id', (evil, 's')), ('session_id', ('f', evil))):
+            def call(name=name, two=two, rest=rest):
+                made = getattr(store, name)(*two, *rest)
+                if name.startswith('edit'): edit(made)
+            calls.setdefault(name, {})[parameter] = call
+    return {(name, parameter): call for name, parameters in calls.items() for parameter, call in parameters.items()}
+
+NO_SQL = {('backup', 'dest'), ('prune_sessions', 'older_than')}  # a file name, bound; no text
+NUMBERS = {'descending', 'limit', 'offset', 'count', 'force', 'expected_revision'}
+
+def test_corpus_reaches_every_text_argument():
+    public = {name: function for name, function in inspect.getmembers(Store, inspect.isfunction) if not name.startswith('_') and name not in ('close', 'list_flows')}
+    arguments = {(name, parameter) for name, function in public.items() for parameter in inspect.signature(function).parameters if parameter != 'self' and parameter not in NUMBERS} - NO_SQL
+    assert arguments == set(evil_calls(None, ''))
+
+def test_sql_injection(tmp_path, figures):
+    watched = Watched(tmp_path)
+    store, calls = watched.store, 0
+    schema = watched.con.execute('SELECT name, sql FROM sqlite_master ORDER BY name').fetchall()
+    for evil in EVIL:
+        for (name, parameter), call in evil_calls(store, evil).items():
+            store.update_state('f', 's', {'n': 1, '_step_a': {'n': 1}})
+            if parameter == 'order_by': watched.refused(call, 'updated_at')
+            else: call()
+            calls += 1
+            assert store.get_state(*SENTINEL) == {'n': 2, '_step_a': {'x': 1}} and len(store.get_undo_history(*SENTINEL).undo) == 1
+        for method, where, expected in ((store.update_state, ('f', 'evil'), {evil: evil}), (store.update_state, (evil, evil), {evil: evil})):
+            method(*where, expected)
+            store.set_current_step(*where, evil)
+            store.set_session_label(*where, evil)
+            store.update_step_state(*where, evil, {evil: evil}, undo_label=evil)
+            summary = store.get_session_summary(*where)
+            assert (summary.label, summary.current_step, store.get_step_state(*where, evil)) == (evil, evil, {evil: evil})
+            assert store.get_state(*where) == {evil: evil, f'_step_{evil}': {evil: evil}} and store.get_undo_history(*where, evil).undo[0].label == evil
+        for session in [s.session_id for s in store.list_sessions('f')]: store.delete_session('f', session)
+    assert watched.con.execute('SELECT name, sql FROM sqlite_master ORDER BY name').fetchall() == schema
+    watched.close()
+    figures |= {'texts': len(EVIL), 'arguments': len(evil_calls(None, '')), 'calls': calls}
