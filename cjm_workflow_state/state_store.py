@@ -320,11 +320,13 @@ FROM workflow_session LEFT JOIN first ON session = id;
 
 # %% ../nbs/state_store.ipynb #named
 class _NamesPath:
-    "Adds the path to each error of SQLite that leaves the block."
+    "Adds the path to each error of SQLite that leaves the block, and makes one of text that can't be parsed."
     def __init__(self, path: str) -> None: self.path = path
     def __enter__(self) -> None: pass
     def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
         if isinstance(error, sqlite3.Error) and self.path not in str(error): error.args = (f"{error}: {self.path}",)
+        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, zlib.error)):
+            raise sqlite3.DatabaseError(f"the file is damaged, a stored value can't be read ({error}): {self.path}") from error
 
 # %% ../nbs/state_store.ipynb #now
 def _now(latest: Optional[int] = None) -> int:
@@ -353,16 +355,16 @@ def _migrate(con: sqlite3.Connection) -> None:
     if not set(_OLD_COLUMNS) <= set(names):
         raise sqlite3.DatabaseError(f"table workflow_state has columns {names}, not those of an earlier release")
     label = "label" if "label" in names else "NULL"
-    for row in con.execute(f"SELECT {', '.join(_OLD_COLUMNS)}, {label} FROM workflow_state_old ORDER BY rowid"):
+    for row in con.execute(f"SELECT flow_session_key, current_step, CAST(state_json AS BLOB), created_at, updated_at, {label} FROM workflow_state_old ORDER BY rowid"):
         try: _migrate_row(con, *row)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise sqlite3.DatabaseError(f"table workflow_state, row {row[0]!r}: {error}; nothing was changed") from error
-    con.execute("DROP TABLE workflow_state_old")
+    if set(names) <= {*_OLD_COLUMNS, "label"}: con.execute("DROP TABLE workflow_state_old")  # else it holds what is somebody else's
 
-def _migrate_row(con: sqlite3.Connection, key: str, step: Any, state: Any, created: Any, updated: Any, label: Any) -> None:
-    flow_id, colon, session_id = key.rpartition(":")
-    if not colon: raise ValueError("no ':' between flow and session")
-    loaded = json.loads(state or "{}")
+def _migrate_row(con: sqlite3.Connection, key: Any, step: Any, state: Optional[bytes], created: Any, updated: Any, label: Any) -> None:
+    if not isinstance(key, str) or ":" not in key: raise ValueError("the key is no text with a ':' between flow and session")
+    flow_id, session_id = [part or "(empty)" for part in key.rsplit(":", 1)]  # no method takes an empty id any more
+    loaded = json.loads((state or b"{}").decode())
     if not isinstance(loaded, dict): raise ValueError("state_json is not a JSON object")
     rows = [row for name, value in _by_key((), loaded).items() for row in _split((name,), value, _is_step(name))]
     [[session]] = con.execute("""
@@ -386,13 +388,16 @@ def _version(con: sqlite3.Connection) -> int:
 def _prepare(con: sqlite3.Connection) -> None:
     "Bring the file to this schema in one transaction, whichever of several processes comes first."
     if _version(con) == _SCHEMA_VERSION: return
-    con.execute("BEGIN IMMEDIATE")
+    con.execute("PRAGMA foreign_keys = OFF")       # or dropping the old table takes along rows of other tables that refer to it,
+    con.execute("PRAGMA legacy_alter_table = ON")  # and renaming it renames it in other views and triggers
     try:
+        con.execute("BEGIN IMMEDIATE")
         if _version(con) != _SCHEMA_VERSION: _create(con)
         con.execute("COMMIT")
-    except BaseException:
+    finally:
         if con.in_transaction: con.execute("ROLLBACK")
-        raise
+        con.execute("PRAGMA legacy_alter_table = OFF")
+        con.execute("PRAGMA foreign_keys = ON")
 
 def _create(con: sqlite3.Connection) -> None:
     old = con.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'workflow_state'").fetchall()
@@ -410,8 +415,8 @@ def _use_wal(con: sqlite3.Connection, timeout: float) -> None:
         try:
             [[mode]] = con.execute("PRAGMA journal_mode = WAL").fetchall()
             break
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline: raise
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline: raise
             time.sleep(0.01)
     if mode not in ("wal", "memory"):
         raise sqlite3.OperationalError(f"the file system can't hold a write-ahead log (journal_mode is {mode})")
@@ -420,7 +425,7 @@ def _use_wal(con: sqlite3.Connection, timeout: float) -> None:
 def _connect(path: Optional[Path], timeout: float, synchronous: str) -> sqlite3.Connection:
     "A connection in autocommit mode; it never creates a file."
     name = path.as_uri() + "?mode=rw" if path else ":memory:"
-    con = sqlite3.connect(name, uri=path is not None, timeout=timeout, isolation_level=None, check_same_thread=False)
+    con = sqlite3.connect(name, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
         con.execute(f"PRAGMA synchronous = {synchronous}")
         con.execute("PRAGMA foreign_keys = ON")
@@ -522,12 +527,14 @@ class _Database:
         try:
             taken.extend(map(self._readers.get, (True,), (self.timeout,)))  # as in `_take`
             with self.named:
-                con = taken[0] = taken[0] or self._open_reader()
-                return con.execute(sql, values).fetchall()
+                taken[0] = reader = taken[0] or self._open_reader()
+                return reader.execute(sql, values).fetchall()
         except queue.Empty:
             raise sqlite3.OperationalError(f"all readers were busy for timeout={self.timeout} seconds: {self.file}") from None
         finally:
-            for back in taken: self._readers.put(back)
+            for con in taken:
+                if con and self.closed: con.close()
+                self._readers.put(None if self.closed else con)
 
     @contextmanager
     def write(self, theirs: bool = False) -> Iterator[sqlite3.Connection]:
@@ -557,9 +564,9 @@ class _Database:
     def copy(self, part: Path) -> None:
         "Write one snapshot into the empty file `part`, over a connection of its own."
         if self.path is None:
-            with self._turn(): self._open_writer().execute("VACUUM INTO ?", (str(part),))
+            with self._turn(): self._open_writer().execute("VACUUM INTO ?", (part.as_uri(),))
             return
-        with closing(self._connect()) as con: con.execute("VACUUM INTO ?", (str(part),))
+        with closing(self._connect()) as con: con.execute("VACUUM INTO ?", (part.as_uri(),))
 
     def _close_all(self, wait: float) -> bool:
         "Close the readers as they come back, then the writer. `False` if one did not come back in `wait` seconds."
@@ -582,6 +589,8 @@ class _Database:
         if self.closed: return
         self.closed = f"the store is closed: {self.file}"
         if self._close_all(self.timeout): self._fill()  # whoever waits for a reader learns that it is closed
+        elif self._writer: self._writer.close()         # who still reads closes his own
+        self._writer = None
 
     def at_exit(self) -> None:
         "The store was collected, or Python ends: close, unless a thread is still writing."
@@ -751,6 +760,14 @@ def _force_back(scope: str, rows: _Rows, was: list[_Was]) -> Any:
     return state
 
 # %% ../nbs/state_store.ipynb #merged
+def _continues(scope: str, first: _Delta, old: dict[str, _Rows], new: dict[str, _Rows]) -> bool:
+    "Whether one delta can stand for both actions: not if a write between them changed fields of an opened value, for `first` doesn't tell what else it held."
+    def exact(name: str, digest: str, was: list[_Was]) -> bool:
+        paths = {*old.get(name, {}), *new.get(name, {}), *(row[:3] for row in was)}
+        if len(paths) == 1 and all(position is None or text is not None for *_, position, text in was): return True  # whole values
+        return _hash(scope, old.get(name, {})) == digest
+    return all(exact(name, *first[name]) for name in first if name and old.get(name) != new.get(name))
+
 def _merged(scope: str, first: _Delta, second: _Delta, now: dict[str, _Rows]) -> _Delta:
     "One delta for two actions; a key that the second brought back to where it was before the first drops out."
     both = dict(first)
@@ -790,6 +807,7 @@ class _Limit(NamedTuple):
     depth: int
     most_bytes: Optional[int]
 
+_DELTA = "SELECT delta FROM workflow_undo WHERE session = ? AND scope = ? AND seq = ?"
 _NEWEST = "SELECT seq, undo_group FROM workflow_undo WHERE session = ? AND scope = ? AND undone = 0 ORDER BY seq DESC LIMIT 1"
 
 def _record(con: sqlite3.Connection, session: _Session, scope: str, old: _Rows, new: _Rows, label: str, group: Optional[str], limit: _Limit) -> None:
@@ -799,9 +817,9 @@ def _record(con: sqlite3.Connection, session: _Session, scope: str, old: _Rows, 
     here = session.id, scope
     seq, last_group = con.execute(_NEWEST, here).fetchone() or (0, None)
     con.execute("DELETE FROM workflow_undo WHERE session = ? AND scope = ? AND seq > ?", (*here, seq))  # redo
-    if group is not None and group == last_group:
-        [[packed]] = con.execute("SELECT delta FROM workflow_undo WHERE session = ? AND scope = ? AND seq = ?", (*here, seq)).fetchall()
-        delta = _merged(scope, _unpack(packed), delta, _by_name(scope, new))
+    first = _unpack(con.execute(_DELTA, (*here, seq)).fetchone()[0]) if group is not None and group == last_group else None
+    if first is not None and _continues(scope, first, _by_name(scope, old), _by_name(scope, new)):
+        delta = _merged(scope, first, delta, _by_name(scope, new))
         con.execute("DELETE FROM workflow_undo WHERE session = ? AND scope = ? AND seq = ?", (*here, seq))
         if not any(delta): return
     else: seq += 1
@@ -859,7 +877,7 @@ def _read(db: _Database, flow_id: str, session_id: str, scope: str, keys: Option
     if names is not None and not only:
         wanted = set(names)
         rows = [row for row in rows if row[0] in wanted]
-    state: Dict[str, Any] = json.loads(_join(rows))
+    with db.named: state: Dict[str, Any] = json.loads(_join(rows))
     return state
 
 # %% ../nbs/state_store.ipynb #change
@@ -920,7 +938,7 @@ def _edit(store: SQLiteWorkflowStateStore, flow_id: str, session_id: str, ask: _
         with db.named:
             session = _find(con, flow_id, session_id, ask.expected)
             old = _load(con, session.id, scope) if session else {}
-        state = json.loads(_text_of(scope, old))
+            state = json.loads(_text_of(scope, old))
         yield state
         rows = _entries("state", state, scope)
         if not session and not rows: return
