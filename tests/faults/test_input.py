@@ -157,7 +157,7 @@ def test_states(rounds, figures):
             labelled_step = own and label is not None and steps and not bad and fine
             if bad or not fine or labelled_step:
                 keys = [str(key) for key in state] + [repr(key) for key in state] if isinstance(state, dict) else []
-                named = bad or (['undo_label'] if labelled_step else ['updates', 'state', ' is not JSON' if '' in keys else 'updates', *filter(None, keys)])
+                named = bad or (['undo_label'] if labelled_step else ['updates', 'state', *filter(None, keys)])
                 watched.refused(lambda: way(**options), *named)
                 figures['refused'] += 1
                 continue
