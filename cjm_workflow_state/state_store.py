@@ -1125,7 +1125,7 @@ class SQLiteWorkflowStateStore:
         session_id: str,
         step_id: str, # Step the person is on from now
         *,
-        expected_revision: Optional[int] = None # Revision that the caller has read; `StaleSessionError` if it is another now
+        expected_revision: Optional[int] = None # Revision that the caller has read; StaleSessionError if it is another now
     ) -> None:
         "Move the person to a step; makes the session if there is none."
         _check_session(flow_id, session_id)
@@ -1284,7 +1284,7 @@ class SQLiteWorkflowStateStore:
         limit: Optional[int] = None,  # At most so many; `None`: all
         offset: int = 0               # Skip so many first
     ) -> List[SessionSummary]:
-        "The sessions of one flow, newest first; equal ones in the order they were made. No state is read."
+        "The sessions of one flow, newest first, without reading any state; of equal ones, the one made last first."
         _check_id("flow_id", flow_id)
         if order_by not in list(_ORDERS): raise ValueError(f"order_by must be one of {', '.join(_ORDERS)}, not {order_by!r}")
         if limit is not None: _check_int("limit", limit, 0)
