@@ -41,6 +41,7 @@ db_path = Path(os.environ.get("REVIEW_DB", "review_app.db"))
 store = SQLiteWorkflowStateStore(db_path)  # one for each process, shared by all of its threads
 for flow_id in store.list_flows(): rv.purge(store, flow_id)
 
+fh_cfg.indent = False  # white space in a clause's text is kept, so none may be added to it
 HTMX = dict(responseHandling=[dict(code="204", swap=False), dict(code="(2..|4..|503)", swap=True), dict(code="...", swap=False, error=True)],
             allowEval=False, includeIndicatorStyles=False)
 app = FastHTML(
@@ -69,7 +70,7 @@ def row(flow, summary, n):
     label = summary.label or "Untitled"
     if rv.is_deleted(summary): return Li(P(Strong(label), " is deleted, for good in a day."), post("put-back", "Put back"), cls="deleted")
     review = rv.Review(store, flow, summary.session_id)
-    return Li(Div(A(label, href=f"/s/{summary.session_id}/"), progress(review), Small(f"{review.step} · {summary.updated_at} UTC")), post("delete", "Delete"))
+    return Li(Div(A(label, href=f"/s/{summary.session_id}/"), progress(review), Small(f"At {review.step} · {summary.updated_at} UTC")), post("delete", "Delete"))
 
 def home(flow, n=0, error=None):
     n, count = max(n, 0), store.count_sessions(flow)
@@ -143,7 +144,7 @@ def clauses(review):
 def export(review):
     only = review.steps["export"].get("only", "all")
     choices = [Button(choice, data_do="choose", data_value=choice, aria_pressed=str(choice == only).lower()) for choice in rv.CHOICES]
-    return [H2("Export"), P("Which clauses?"), Div(*choices, cls="choices"), P(f"{len(review.exported()):,} clauses."),
+    return [H2("Export"), P("Which clauses?"), Div(*choices, cls="choices"), P(f"Clauses chosen: {len(review.exported()):,}"),
             P(A("Markdown", href="export.md", download=True, cls="button main"), " ", A("JSON", href="export.json", download=True, cls="button main"))]
 
 def content(review):
@@ -164,12 +165,12 @@ def session_page(review):
     button = lambda action, text, key, **kw: Button(text, Kbd(key), hx_post=action, data_key=key, **kw)
     steps = [Button(f"{i}. {step.title()}", hx_post="open", hx_vals=json.dumps({"value": step}), data_key=str(i), aria_current="step" if step == review.step else None)
              for i, step in enumerate(rv.STEPS, 1)]
-    actions = [button(action, text, key, cls=f"main {action}") for action, text, key in BUTTONS[review.step]]
+    actions = [button(action, text, key, cls=action if action == "reject" else "main") for action, text, key in BUTTONS[review.step]]
     if review.step == "review": actions.append(Button("Comment", Kbd("c"), id="write-comment", data_key="c"))
     if review.step != "export": actions += [button("previous", "Previous", "k"), button("next", "Next", "j")]
     return page(review.label,
         Header(A("← Sessions", href="/"), Input(value=review.label, name="value", hx_post="rename", hx_trigger="change", aria_label="Name of this session", maxlength=200, autocomplete="off"),
-               Nav(*steps, cls="steps"), Span(hx_get="news", hx_trigger="visibilitychange from:document")),
+               Nav(*steps, cls="steps"), Span(hx_get="news", hx_trigger="visibilitychange from:document", hx_disabled_elt="unset")),
         notice, Main(*content(review), id="page"),
         Footer(Div(*actions, cls="actions"), Div(button("undo", undo, "u"), button("redo", redo, "U"), cls="undo")))
 

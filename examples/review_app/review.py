@@ -49,7 +49,7 @@ def start_session(store, flow_id, name, data):
     text = read_text(data)
     session_id = str(uuid4())
     store.update_state(flow_id, session_id, {"text": text, "starts": find_starts(text)}, expected_revision=0)
-    store.set_session_label(flow_id, session_id, name)
+    store.set_session_label(flow_id, session_id, name[:200])
     return session_id
 
 # -- one session

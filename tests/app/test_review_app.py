@@ -31,8 +31,13 @@ class Server:
 
     def start(self):
         self.process = subprocess.Popen([sys.executable, '-m', 'examples.review_app', '--db', str(self.db), '--port', str(self.port), '--workers', str(self.workers)],
-                                        cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        self.url = re.search(r'http://\S+', self.process.stdout.readline())[0]
+                                        cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        log = ''
+        while 'running on' not in log or log.count('startup complete') < self.workers:
+            line = self.process.stderr.readline()
+            assert line, log
+            log += line
+        self.url = re.search(r'running on (http://[\w.:]+)', log)[1]
         self.port = int(self.url.rpartition(':')[2])
         return self
 
@@ -170,3 +175,197 @@ def test_the_whole_path(server, visit, tmp_path):
     page.click('text=Put back')
     page.click('text=Lease, 3 Elm Street')
     expect(page.locator('.steps [aria-current]')).to_have_text('3. Export')
+
+def test_a_killed_server_goes_on_at_the_same_clause_with_the_same_undo_list(server, visit):
+    page = start(server, visit(server), step='Review')
+    for number, key in enumerate('arar', 1):
+        page.keyboard.press(key)
+        at(page, number + 1)
+    page.keyboard.press('u')
+    at(page, 4)
+    page.keyboard.press('k')
+    at(page, 3)
+    server.kill()
+    page.keyboard.press('a')
+    expect(notice(page)).to_contain_text('Your last click is not saved')
+    server.start()
+    page.reload()
+    at(page, 3)
+    undo_says(page, 'Undo: Accept clause 3')
+    redo_says(page, 'Redo: Reject clause 4')
+    page.keyboard.press('u')
+    page.keyboard.press('u')
+    undo_says(page, 'Undo: Accept clause 1')
+    page.keyboard.press('U')
+    undo_says(page, 'Undo: Reject clause 2')
+    assert list(session(server, page)[1].values()) == ['accepted', 'rejected']
+    page.goto(server.url)
+    page.click('.sessions a')
+    expect(page.locator('.steps [aria-current]')).to_have_text('2. Review')
+    at(page, 3)
+
+def test_the_stale_one_of_two_tabs_is_told_and_overwrites_nothing(server, visit):
+    first = start(server, visit(server), step='Review')
+    second = first.context.new_page()
+    second.goto(first.url)
+    first.keyboard.press('a')
+    at(first, 2)
+    before = session(server, first)
+    for click in ('text=Reject', 'text=Next', '.undo >> text=Nothing to undo'):
+        second.click(click)
+        expect(notice(second)).to_contain_text('changed in another tab')
+        assert session(server, first) == before
+    second.keyboard.press('c')
+    second.keyboard.type('not to be lost')
+    second.keyboard.press('Escape')
+    second.fill('header input', 'Other name')
+    second.keyboard.press('Enter')
+    second.click('.steps >> text=Export')
+    second.locator('#c0 .number').click()
+    shot(second, 'stale')
+    expect(second.locator('#comment')).to_be_enabled()
+    assert second.input_value('#comment') == 'not to be lost' and session(server, first) == before
+    second.fill('#comment', '')
+    second.keyboard.press('Escape')
+    second.click('#notice >> text=Reload')
+    at(second, 2)
+    second.keyboard.press('r')
+    at(second, 3)
+    assert list(session(server, first)[1].values()) == ['accepted', 'rejected']
+    first.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # the reader comes back to the first tab
+    expect(notice(first)).to_contain_text('changed in another tab')
+    first.goto(server.url)
+    second.keyboard.press('a')
+    at(second, 4)
+    first.click('text=Delete')
+    expect(notice(first)).to_contain_text('changed in another tab')
+    first.click('text=Delete')
+    second.keyboard.press('a')
+    expect(notice(second)).to_contain_text('There is no such session')
+
+def test_ten_quick_clicks_are_ten_actions(server, visit):
+    page = start(server, visit(server), step='Review')
+    page.click('text=Accept', click_count=10)
+    at(page, 11)
+    page.evaluate("for (let i = 0; i < 10; i++) document.querySelector(i % 2 ? '[hx-post=accept]' : '[hx-post=reject]').click()")
+    at(page, 21)
+    assert list(session(server, page)[1].values()) == ['accepted'] * 10 + ['rejected', 'accepted'] * 5
+    page.evaluate("for (let i = 0; i < 10; i++) document.querySelector('[hx-post=undo]').click()")
+    undo_says(page, 'Undo: Accept clause 10')
+    to_step(page, 'Split')
+    page.evaluate("for (const cut of document.querySelectorAll('[aria-current=true] .cut')) cut.click()")
+    undo_says(page, 'Undo: Split clause 2')
+    expect(page.locator('.clauses .text').nth(2)).to_have_text('and a third.')
+
+def test_a_text_of_2000_clauses_stays_quick(server, visit):
+    text = '\n\n'.join(f'Clause {i}. ' + 'It says a thing that somebody has to read. ' * 3 for i in range(1, 2001))
+    page = start(server, visit(server), text, step='Review')
+    log = Path(f'{server.db}-wal')
+    written, seconds, revision = [], [], session(server, page)[0]
+    page.goto(page.url)
+    for number in range(1, 31):
+        before = log.stat().st_size
+        with page.expect_response('**/accept') as answer: page.keyboard.press('a')
+        at(page, number + 1)
+        written.append(log.stat().st_size - before)
+        seconds.append(answer.value.request.timing['responseEnd'] / 1000)
+        assert len(answer.value.body()) < 30_000
+    print(f'\n2,000 clauses, {len(text):,} bytes of text: a click is answered in {sorted(seconds)[15] * 1000:.0f} ms, {max(written):,} bytes written at most')
+    assert min(written) > 0 and max(written) < 100_000
+    assert session(server, page) == (revision + 30, dict.fromkeys(session(server, page)[1], 'accepted'))
+
+def test_two_workers_share_one_file(tmp_path, visit):
+    server = Server(tmp_path/'review.db', workers=2).start()
+    try:
+        page = start(server, visit(server), step='Review')
+        cookies = {c['name']: c['value'] for c in page.context.cookies()}
+        workers = [int(pid) for pid in Path(f'/proc/{server.process.pid}/task/{server.process.pid}/children').read_text().split()
+                   if any(os.path.realpath(fd) == str(server.db) for fd in Path(f'/proc/{pid}/fd').iterdir())]
+        assert len(workers) == 2
+        for sleeper in workers * 3:  # while one is stopped, only the other can answer
+            os.kill(sleeper, signal.SIGSTOP)
+            try:
+                with httpx.Client(cookies=cookies, timeout=20) as client:
+                    revision = re.search(r'value="(\d+)"[^>]* id="revision"', client.get(page.url).text)[1]
+                    assert client.post(page.url + 'accept', data={'revision': revision}).status_code == 200
+            finally: os.kill(sleeper, signal.SIGCONT)
+        page.reload()
+        at(page, 7)
+        undo_says(page, 'Undo: Accept clause 6')
+    finally: server.stop()
+
+def test_nobody_reaches_the_session_of_another_visitor(server, visit):
+    mine = start(server, visit(server), step='Review')
+    other = visit(server)
+    other.goto(server.url)
+    expect(other.get_by_text('None yet.')).to_be_visible()
+    assert other.goto(mine.url).status == 404
+    expect(notice(other)).to_contain_text('There is no such session')
+    before = session(server, mine)
+    for method, path in [('get', 'export.json'), ('get', 'news?revision=1'), ('post', 'accept'), ('post', 'undo'), ('post', 'rename'), ('post', 'delete'), ('post', 'put-back')]:
+        for request in (other.request, visit(server).request):  # one with a cookie of its own, one with none
+            answer = getattr(request, method)(mine.url + path, **({'form': {'revision': before[0], 'value': 'x'}} if method == 'post' else {}))
+            assert answer.status in (200, 404, 409) and 'Clause 1' not in answer.text()
+            assert session(server, mine) == before
+    [cookie] = mine.context.cookies()
+    assert cookie['httpOnly'] and cookie['sameSite'] == 'Lax'
+    forged = httpx.get(mine.url, cookies={cookie['name']: cookie['value'][:-1] + ('A' if cookie['value'][-1] != 'A' else 'B')})
+    assert forged.status_code == 404
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in (server.db, server.db.with_suffix('.key')))
+
+def test_a_bad_upload_is_refused_with_a_reason(server, visit):
+    page = visit(server)
+    for data, reason in [(b'\xff\xfe\x00', 'not a text file'), (b'a\0b', 'not a text file'), (b' \n', 'empty'), (b'x\n' * 30_000, '30,000 clauses')]:
+        page.goto(server.url)
+        page.set_input_files('[name=file]', {'name': 'x', 'mimeType': 'text/plain', 'buffer': data})
+        page.click('text=Start')
+        expect(notice(page)).to_contain_text(reason)
+        expect(page.get_by_text('None yet.')).to_be_visible()
+    big = b'x' * 1_000_001
+    page.set_input_files('[name=file]', {'name': 'x', 'mimeType': 'text/plain', 'buffer': big})
+    assert 'too big' in page.locator('[name=file]').evaluate('input => input.validationMessage')
+    assert httpx.post(f'{server.url}/new', files={'file': ('x', big)}).status_code == 400
+    for body in (b'x' * 2_000_001, iter([b'x'])):  # the second one does not say how long it is
+        assert httpx.post(f'{server.url}/new', content=body).status_code == 413
+
+def test_the_list_is_paged_and_deleting_can_be_undone(server, visit):
+    page = visit(server)
+    page.goto(server.url)
+    for i in range(12): assert page.request.post(f'{server.url}/new', multipart={'file': {'name': f'{i}.txt', 'mimeType': 'text/plain', 'buffer': b'One.\n\nTwo.'}}).ok
+    page.reload()
+    expect(page.locator('.sessions li')).to_have_count(10)
+    expect(page.locator('.sessions a').first).to_have_text('11.txt')
+    page.click('text=Older')
+    expect(page.locator('.sessions a')).to_have_text(['1.txt', '0.txt'])
+    page.click('text=Newer')
+    page.locator('.sessions li', has_text='10.txt').get_by_text('Delete').click()
+    expect(page.locator('.sessions li').first).to_contain_text('10.txt is deleted')
+    page.click('text=Put back')
+    expect(page.locator('.sessions a').first).to_have_text('10.txt')
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_a_phone_shows_all_of_it(server, visit, scheme):
+    page = visit(server, viewport={'width': 390, 'height': 844}, color_scheme=scheme, device_scale_factor=2, has_touch=True, is_mobile=True)
+    text = 'A-word-that-does-not-end' * 20 + '. And more; and more.\n\n' + TEXT
+    def fits(name):
+        assert page.evaluate('document.documentElement.scrollWidth') <= 390, name
+        for button in page.locator('footer button, header button, header input').all(): assert button.bounding_box()['height'] >= 36
+        shot(page, f'phone-{scheme}-{name}')
+    start(server, page, text, name='A long name of a lease, which nobody can shorten, as it stands in the register.txt')
+    page.locator('.cut').first.click()
+    undo_says(page, 'Undo: Split clause 1')
+    fits('split')
+    to_step(page, 'Review')
+    page.click('text=Accept')
+    page.click('text=Reject')
+    at(page, 3)
+    page.fill('#comment', 'word' * 50)
+    page.click('text=Next')
+    at(page, 4)
+    fits('review')
+    to_step(page, 'Export')
+    fits('export')
+    page.click('text=Sessions')
+    fits('sessions')
+    page.click('text=Delete')
+    fits('deleted')
