@@ -173,12 +173,14 @@ _DELETED = "deleted/"
 def is_deleted(summary): return (summary.current_step or "").startswith(_DELETED)
 
 def delete(store, flow_id, session_id, revision):
-    step = store.get_current_step(flow_id, session_id) or STEPS[0]
-    if not step.startswith(_DELETED): store.set_current_step(flow_id, session_id, _DELETED + step, expected_revision=revision)
+    summary = store.get_session_summary(flow_id, session_id)
+    if summary and not is_deleted(summary):
+        store.set_current_step(flow_id, session_id, _DELETED + (summary.current_step or STEPS[0]), expected_revision=revision)
 
 def put_back(store, flow_id, session_id, revision):
-    step = store.get_current_step(flow_id, session_id) or ""
-    if step.startswith(_DELETED): store.set_current_step(flow_id, session_id, step.removeprefix(_DELETED), expected_revision=revision)
+    summary = store.get_session_summary(flow_id, session_id)
+    if summary and is_deleted(summary):
+        store.set_current_step(flow_id, session_id, summary.current_step.removeprefix(_DELETED), expected_revision=revision)
 
 def purge(store, flow_id, kept=KEPT):
     "Delete for good what was deleted longer than `kept` ago."
