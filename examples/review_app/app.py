@@ -65,23 +65,25 @@ def page(title, *content):
 # -- the list of sessions
 
 def row(flow, summary, n):
-    post = lambda action, text: Form(Hidden(summary.revision, name="revision"), Hidden(n, name="n"), Button(text, cls="quiet"),
-                                     method="post", action=f"/s/{summary.session_id}/{action}")
+    fields = Hidden(summary.revision, name="revision"), Hidden(n, name="n")
+    post = lambda action, text: Form(*fields, Button(text, cls="quiet"), method="post", action=f"/s/{summary.session_id}/{action}")
     label = summary.label or "Untitled"
     if rv.is_deleted(summary): return Li(P(Strong(label), " is deleted, for good in a day."), post("put-back", "Put back"), cls="deleted")
-    review = rv.Review(store, flow, summary.session_id)
+    try: review = rv.Review(store, flow, summary.session_id)
+    except LookupError: return ""  # deleted in another tab, just now
     return Li(Div(A(label, href=f"/s/{summary.session_id}/"), progress(review), Small(f"At {review.step} · {summary.updated_at} UTC")), post("delete", "Delete"))
 
 def home(flow, n=0, error=None):
     n, count = max(n, 0), store.count_sessions(flow)
     sessions = store.list_sessions(flow, limit=LISTED, offset=n * LISTED)
-    more = [A("← Newer", href=f"/?n={n - 1}") if n else "", A("Older →", href=f"/?n={n + 1}") if (n + 1) * LISTED < count else ""]
+    newer = A("← Newer", href=f"/?n={n - 1}") if n else ""
+    older = A("Older →", href=f"/?n={n + 1}") if (n + 1) * LISTED < count else ""
     new = Form(H2("Review a document"),
         Label("Text file, 1 MB at most", Input(type="file", name="file", accept="text/*,.md,.txt", data_most=rv.MAX_BYTES)),
         Label("or one of these", Select(*[Option(name) for name in SAMPLES], name="sample")),
         Button("Start", cls="main"), method="post", action="/new", enctype="multipart/form-data")
     return page("Review", Header(H1("Review")), Main(Div(error, id="notice", role="alert"), new, H2(f"Your sessions ({count})"),
-        Ul(*[row(flow, s, n) for s in sessions], cls="sessions") if sessions else P("None yet."), Nav(*more)))
+        Ul(*[row(flow, s, n) for s in sessions], cls="sessions") if sessions else P("None yet."), Nav(newer, older)))
 
 @app.get("/")
 def index(session, n: int = 0):
@@ -100,7 +102,8 @@ def new(session, file: UploadFile = None, sample: str = "LICENSE"):
 
 def change_list(change, session, sid, revision, n):
     try: change(store, flow_of(session), sid, revision)
-    except StaleSessionError: return FtResponse(home(flow_of(session), n, "That session was changed in another tab, so nothing was done. This is how it is now."), status_code=409)
+    except StaleSessionError:
+        return FtResponse(home(flow_of(session), n, "That session was changed in another tab, so nothing was done. This is how it is now."), status_code=409)
     return Redirect(f"/?n={n}")
 
 @app.post("/s/{sid}/delete")
@@ -136,9 +139,9 @@ def clause_card(review, clause, here):
 def clauses(review):
     shown, count = review.window(), len(review.starts)
     first, last = shown[0].number, shown[-1].number
-    pager = Nav(Button("← Earlier", data_do="go", data_to=review.starts[max(first - 1 - rv.WINDOW, 0)], data_key="PageUp", disabled=first == 1),
+    pager = Nav(Button("← Earlier", data_do="go", data_to=review.starts[max(first - 1 - rv.WINDOW, 0)], data_key="[", disabled=first == 1),
                 Span(f"Clauses {first:,} to {last:,} of {count:,}"),
-                Button("Later →", data_do="go", data_to=review.starts[min(last, count - 1)], data_key="PageDown", disabled=last == count))
+                Button("Later →", data_do="go", data_to=review.starts[min(last, count - 1)], data_key="]", disabled=last == count))
     return [Ol(*[clause_card(review, c, c.number == review.here + 1) for c in shown], cls="clauses"), pager]
 
 def export(review):
@@ -151,7 +154,7 @@ def content(review):
     return [Hidden(review.revision, id="revision", name="revision"), progress(review), *(export(review) if review.step == "export" else clauses(review))]
 
 def words(review):
-    "What undo and redo will do, and no notice. These are put into the page's own places, as its buttons stay: a click on a button that goes would be lost."
+    "What undo and redo will do, and no notice; put where such words stand, as the buttons themselves stay: a click on one that goes would be lost."
     history = review.history()
     for verb, entries in ("Undo", history.undo), ("Redo", history.redo):
         text = f"{verb}: {entries[0].label}" if entries else f"Nothing to {verb.lower()}"
@@ -163,13 +166,14 @@ BUTTONS = {"split": [("merge", "Merge with next", "m")], "review": [("accept", "
 def session_page(review):
     undo, redo, notice = words(review)
     button = lambda action, text, key, **kw: Button(text, Kbd(key), hx_post=action, data_key=key, **kw)
-    steps = [Button(f"{i}. {step.title()}", hx_post="open", hx_vals=json.dumps({"value": step}), data_key=str(i), aria_current="step" if step == review.step else None)
-             for i, step in enumerate(rv.STEPS, 1)]
+    steps = [Button(f"{i}. {step.title()}", hx_post="open", hx_vals=json.dumps({"value": step}), data_key=str(i),
+                    aria_current="step" if step == review.step else None) for i, step in enumerate(rv.STEPS, 1)]
     actions = [button(action, text, key, cls=action if action == "reject" else "main") for action, text, key in BUTTONS[review.step]]
     if review.step == "review": actions.append(Button("Comment", Kbd("c"), id="write-comment", data_key="c"))
     if review.step != "export": actions += [button("previous", "Previous", "k"), button("next", "Next", "j")]
     return page(review.label,
-        Header(A("← Sessions", href="/"), Input(value=review.label, name="value", hx_post="rename", hx_trigger="change", aria_label="Name of this session", maxlength=200, autocomplete="off"),
+        Header(A("← Sessions", href="/"),
+               Input(value=review.label, name="value", hx_post="rename", hx_trigger="change", aria_label="Name of this session", maxlength=200, autocomplete="off"),
                Nav(*steps, cls="steps"), Span(hx_get="news", hx_trigger="visibilitychange from:document", hx_disabled_elt="unset")),
         notice, Main(*content(review), id="page"),
         Footer(Div(*actions, cls="actions"), Div(button("undo", undo, "u"), button("redo", redo, "U"), cls="undo")))

@@ -21,6 +21,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore
 
+expect.set_options(timeout=10_000)
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT/'artefacts'
 TEXT = '\n\n'.join(f'Clause {i} says one thing. It says another; and a third.' for i in range(1, 31))
@@ -30,8 +31,8 @@ class Server:
     def __init__(self, db, workers=1): self.db, self.workers, self.port = db, workers, 0
 
     def start(self):
-        self.process = subprocess.Popen([sys.executable, '-m', 'examples.review_app', '--db', str(self.db), '--port', str(self.port), '--workers', str(self.workers)],
-                                        cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        options = ['--db', str(self.db), '--port', str(self.port), '--workers', str(self.workers)]
+        self.process = subprocess.Popen([sys.executable, '-m', 'examples.review_app', *options], cwd=ROOT, stderr=subprocess.PIPE, text=True)
         log = ''
         while 'running on' not in log or log.count('startup complete') < self.workers:
             line = self.process.stderr.readline()
@@ -49,8 +50,15 @@ class Server:
         self.process.terminate()
         self.process.wait()
 
+@pytest.fixture(scope='session')
+def server(tmp_path_factory):
+    "One for all tests that leave it alone: each of them is another visitor."
+    server = Server(tmp_path_factory.mktemp('shared')/'review.db').start()
+    yield server
+    server.stop()
+
 @pytest.fixture
-def server(tmp_path):
+def own_server(tmp_path):
     server = Server(tmp_path/'review.db').start()
     yield server
     server.stop()
@@ -147,7 +155,7 @@ def test_the_whole_path(server, visit, tmp_path):
     page.fill('header input', 'Lease, 3 Elm Street')
     page.keyboard.press('Enter')
     shot(page, 'review')
-    page.keyboard.press('PageDown')
+    page.keyboard.press(']')
     at(page, 21)
 
     to_step(page, 'Export')
@@ -176,8 +184,8 @@ def test_the_whole_path(server, visit, tmp_path):
     page.click('text=Lease, 3 Elm Street')
     expect(page.locator('.steps [aria-current]')).to_have_text('3. Export')
 
-def test_a_killed_server_goes_on_at_the_same_clause_with_the_same_undo_list(server, visit):
-    page = start(server, visit(server), step='Review')
+def test_a_killed_server_goes_on_at_the_same_clause_with_the_same_undo_list(own_server, visit):
+    page = start(own_server, visit(own_server), step='Review')
     for number, key in enumerate('arar', 1):
         page.keyboard.press(key)
         at(page, number + 1)
@@ -185,10 +193,10 @@ def test_a_killed_server_goes_on_at_the_same_clause_with_the_same_undo_list(serv
     at(page, 4)
     page.keyboard.press('k')
     at(page, 3)
-    server.kill()
+    own_server.kill()
     page.keyboard.press('a')
     expect(notice(page)).to_contain_text('Your last click is not saved')
-    server.start()
+    own_server.start()
     page.reload()
     at(page, 3)
     undo_says(page, 'Undo: Accept clause 3')
@@ -198,11 +206,24 @@ def test_a_killed_server_goes_on_at_the_same_clause_with_the_same_undo_list(serv
     undo_says(page, 'Undo: Accept clause 1')
     page.keyboard.press('U')
     undo_says(page, 'Undo: Reject clause 2')
-    assert list(session(server, page)[1].values()) == ['accepted', 'rejected']
-    page.goto(server.url)
+    assert list(session(own_server, page)[1].values()) == ['accepted', 'rejected']
+    page.goto(own_server.url)
     page.click('.sessions a')
     expect(page.locator('.steps [aria-current]')).to_have_text('2. Review')
     at(page, 3)
+
+def test_what_was_typed_while_the_server_was_down_goes_ahead_of_the_next_click(own_server, visit):
+    page = start(own_server, visit(own_server), step='Review')
+    own_server.kill()
+    page.keyboard.press('c')
+    page.keyboard.type('typed too early')
+    page.keyboard.press('Escape')
+    expect(notice(page)).to_contain_text('The server does not answer')
+    own_server.start()
+    page.keyboard.press('a')
+    at(page, 2)
+    expect(page.locator('.note')).to_have_text('typed too early')
+    undo_says(page, 'Undo: Accept clause 1')
 
 def test_the_stale_one_of_two_tabs_is_told_and_overwrites_nothing(server, visit):
     first = start(server, visit(server), step='Review')
@@ -257,11 +278,11 @@ def test_ten_quick_clicks_are_ten_actions(server, visit):
     undo_says(page, 'Undo: Split clause 2')
     expect(page.locator('.clauses .text').nth(2)).to_have_text('and a third.')
 
-def test_a_text_of_2000_clauses_stays_quick(server, visit):
+def test_a_text_of_2000_clauses_stays_quick(own_server, visit):
     text = '\n\n'.join(f'Clause {i}. ' + 'It says a thing that somebody has to read. ' * 3 for i in range(1, 2001))
-    page = start(server, visit(server), text, step='Review')
-    log = Path(f'{server.db}-wal')
-    written, seconds, revision = [], [], session(server, page)[0]
+    page = start(own_server, visit(own_server), text, step='Review')
+    log = Path(f'{own_server.db}-wal')
+    written, seconds, revision = [], [], session(own_server, page)[0]
     page.goto(page.url)
     for number in range(1, 31):
         before = log.stat().st_size
@@ -272,7 +293,7 @@ def test_a_text_of_2000_clauses_stays_quick(server, visit):
         assert len(answer.value.body()) < 30_000
     print(f'\n2,000 clauses, {len(text):,} bytes of text: a click is answered in {sorted(seconds)[15] * 1000:.0f} ms, {max(written):,} bytes written at most')
     assert min(written) > 0 and max(written) < 100_000
-    assert session(server, page) == (revision + 30, dict.fromkeys(session(server, page)[1], 'accepted'))
+    assert session(own_server, page) == (revision + 30, dict.fromkeys(session(own_server, page)[1], 'accepted'))
 
 @pytest.mark.skipif(not Path('/proc/self/fd').exists(), reason='there is no /proc to see the workers in')
 def test_two_workers_share_one_file(tmp_path, visit):
@@ -302,9 +323,10 @@ def test_nobody_reaches_the_session_of_another_visitor(server, visit):
     expect(other.get_by_text('None yet.')).to_be_visible()
     assert other.goto(mine.url).status == 404
     expect(notice(other)).to_contain_text('There is no such session')
-    before = session(server, mine)
-    for method, path in [('get', 'export.json'), ('get', 'news?revision=1'), ('post', 'accept'), ('post', 'undo'), ('post', 'rename'), ('post', 'delete'), ('post', 'put-back')]:
-        for request in (other.request, visit(server).request):  # one with a cookie of its own, one with none
+    before, stranger = session(server, mine), visit(server)
+    gets, posts = ['export.json', 'news?revision=1'], ['accept', 'undo', 'rename', 'delete', 'put-back']
+    for method, path in [*[('get', path) for path in gets], *[('post', path) for path in posts]]:
+        for request in (other.request, stranger.request):  # one with a cookie of its own, one that never opened a page
             answer = getattr(request, method)(mine.url + path, **({'form': {'revision': before[0], 'value': 'x'}} if method == 'post' else {}))
             assert answer.status in (200, 404, 409) and 'Clause 1' not in answer.text()
             assert session(server, mine) == before
@@ -333,7 +355,8 @@ def test_a_bad_upload_is_refused_with_a_reason(server, visit):
 def test_the_list_is_paged_and_deleting_can_be_undone(server, visit):
     page = visit(server)
     page.goto(server.url)
-    for i in range(12): assert page.request.post(f'{server.url}/new', multipart={'file': {'name': f'{i}.txt', 'mimeType': 'text/plain', 'buffer': b'One.\n\nTwo.'}}).ok
+    for i in range(12):
+        assert page.request.post(f'{server.url}/new', multipart={'file': {'name': f'{i}.txt', 'mimeType': 'text/plain', 'buffer': b'One.\n\nTwo.'}}).ok
     page.reload()
     expect(page.locator('.sessions li')).to_have_count(10)
     expect(page.locator('.sessions a').first).to_have_text('11.txt')

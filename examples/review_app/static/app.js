@@ -12,6 +12,12 @@ addEventListener("beforeunload", event => {
   if (idle.running || (comment && comment.value !== comment.defaultValue)) event.preventDefault();
 });
 
+// A comment is sent when its box is left. If that failed, it goes ahead of the next click, which would take the box away.
+document.addEventListener("click", event => {
+  const comment = document.getElementById("comment");
+  if (event.target.closest("button") && !idle.running && comment && comment.value !== comment.defaultValue) htmx.trigger(comment, "change");
+}, true);
+
 // A button inside the page may be gone before its turn comes, so the page asks in its place.
 on("click", event => {
   const button = event.target.closest("[data-do]");
