@@ -86,7 +86,6 @@ def survives(path, content):
         for name in ('wf.db-wal', 'wf.db-shm'): path.with_name(name).unlink(missing_ok=True)
     return False
 
-@pytest.mark.xfail(reason='a value that is cut off is a JSONDecodeError without the path')
 @pytest.mark.rounds(60, 1000)
 def test_truncated_file(tmp_path, rounds, figures):
     "Down to 2 bytes: a file of 1 or none is a new one to SQLite."

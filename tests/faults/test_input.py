@@ -42,16 +42,17 @@ def good_text(value):
 
 def good_id(value): return good_text(value) and value != ''
 
-def same_keys(value, level=3):
+def same_keys(value, levels):
     "Whether JSON makes one key of two, in a dict that may be opened into rows."
-    return level > 0 and isinstance(value, dict) and (len({json.dumps(json.loads(json.dumps({k: 0}))) for k in value}) < len(value) or any(same_keys(part, level - 1) for part in value.values()))
+    if not levels or not isinstance(value, dict): return False
+    return len({json.dumps(json.loads(json.dumps({key: 0}))) for key in value}) < len(value) or any(same_keys(part, levels - 1) for part in value.values())
 
-def as_json(state):
+def as_json(state, levels):
     "What must come back of `state`, or `None` if it must be refused."
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state): return None
     try: back = json.loads(json.dumps(state))
     except (TypeError, ValueError): return None
-    return None if same_keys(state, 4) else back
+    return None if same_keys(state, levels) else back
 
 class Watched:
     "A store, and its file as it is between calls."
@@ -139,23 +140,24 @@ def test_states(rounds, figures):
     figures |= {'came_back': 0, 'refused': 0}
     @play(rounds, figures, states, labels, labels)
     def _(watched, state, label, group):
-        store, expected = watched.store, as_json(state)
+        store = watched.store
         ways = {'update_state': lambda **kw: store.update_state('f', 's', state, **kw), 'update_step_state': lambda **kw: store.update_step_state('f', 's', 'a', state, **kw),
                 'edit_state': lambda **kw: edit(store.edit_state('f', 's', **kw)), 'edit_step_state': lambda **kw: edit(store.edit_step_state('f', 's', 'a', **kw))}
         def edit(block):
             with block as inside:
                 if not isinstance(state, dict): raise TypeError('state')
                 inside.update(state)
-        steps = [] if expected is None else [key for key in expected if key.startswith('_step_') and key != '_step_']
         for name, way in ways.items():
             own = 'step' not in name
+            expected = as_json(state, 3 if own else 2)
+            steps = [] if expected is None else [key for key in expected if key.startswith('_step_') and key != '_step_']
             options = {'undo_label': label, 'undo_group': group}
             bad = [n for n, option in options.items() if option is not None and not good_text(option)]
             fine = expected is not None and not (own and any(not isinstance(expected[key], dict) for key in steps))
             labelled_step = own and label is not None and steps and not bad and fine
             if bad or not fine or labelled_step:
                 keys = [str(key) for key in state] + [repr(key) for key in state] if isinstance(state, dict) else []
-                named = bad or (['undo_label'] if labelled_step else ['updates', 'state', ' is not JSON' if '' in keys else 'updates', *filter(None, keys)])
+                named = bad or (['undo_label'] if labelled_step else ['updates', 'state', *filter(None, keys)])
                 watched.refused(lambda: way(**options), *named)
                 figures['refused'] += 1
                 continue

@@ -1,7 +1,6 @@
 "Which rows and pages are read: asked of SQLite's planner, and proved by damaging the pages that must not be."
 import re
 import sqlite3
-import zlib
 from contextlib import closing
 
 import pytest
@@ -10,7 +9,6 @@ from cjm_workflow_state import state_store
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
 
 PAGE, SESSIONS = 4096, 40
-DAMAGED = sqlite3.DatabaseError, ValueError, zlib.error
 
 @pytest.fixture
 def statements(monkeypatch):
@@ -112,7 +110,7 @@ def test_a_step_reads_no_value_of_another_key(tmp_path, figures):
     with Store(path) as store:
         assert [READS[name](store) for name in VALUES_OF_THE_STEP] == before
         for read in (lambda: store.get_step_state('f', '7', 'other'), lambda: store.get_state('f', '7')):
-            with pytest.raises(DAMAGED): read()
+            with pytest.raises(sqlite3.DatabaseError): read()
     figures |= {'damaged_pages': len(damaged)}
 
 def test_undo_history_reads_no_value(tmp_path, figures):
@@ -128,5 +126,5 @@ def test_undo_history_reads_no_value(tmp_path, figures):
     damage(path, damaged + roots)
     with Store(path) as store:
         assert READS['get_undo_history'](store) == before and before.undo[0].label == 'other 7'
-        with pytest.raises(DAMAGED): store.undo('f', '7', 'other')
+        with pytest.raises(sqlite3.DatabaseError): store.undo('f', '7', 'other')
     figures |= {'damaged_pages': len(damaged)}

@@ -11,6 +11,7 @@ from contextlib import closing
 
 import pytest
 
+from cjm_workflow_state import state_store
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
 
 from .processes import Actor, check_file, files, run
@@ -96,9 +97,10 @@ def test_keyboard_interrupt_while_waiting_for_another_writer(tmp_path, rounds, f
     figures |= {'interrupts': rounds, 'locks_left': 0}
 
 @pytest.mark.parametrize('timeout', [0, 0.1])
-def test_timeout(tmp_path, timeout, figures):
+def test_timeout(tmp_path, timeout, monkeypatch, figures):
     "While another process, or another thread's edit block, does not let go: reads go on, writes are refused in the end, and go on afterwards."
-    path = tmp_path/'wf.db'
+    path, opened, connect = tmp_path/'wf.db', [], state_store._connect
+    monkeypatch.setattr(state_store, '_connect', lambda *args: opened.append(connect(*args)) or opened[-1])
     with Store(path, timeout=timeout) as store, closing(sqlite3.connect(path, isolation_level=None)) as writer:
         store.update_state('f', 's', {'n': 1})
         writes = [lambda: store.update_state('f', 's', {'n': 2}), lambda: store.create_session('f', 'new'), lambda: store.delete_session('f', 's'),
@@ -123,4 +125,5 @@ def test_timeout(tmp_path, timeout, figures):
         thread.join()
         store.update_state('f', 's', {'n': 3})
         assert store.get_state('f', 's') == {'n': 3}
+        assert {con.execute('PRAGMA busy_timeout').fetchone() for con in opened} == {(int(timeout * 1000),)}  # no longer and no shorter
     figures |= {'refused': 2 * len(writes)}
