@@ -20,7 +20,7 @@ import uuid
 import weakref
 import zlib
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from io import StringIO
@@ -214,6 +214,10 @@ def _is_step(key: str) -> bool:
     return key.startswith('"_step_') and key != '"_step_"'
 
 # %% ../nbs/state_store.ipynb #culprit
+def _shown(key: Any) -> str:
+    try: return repr(key)
+    except ValueError: return f"<{type(key).__name__}>"  # an int of more digits than Python prints
+
 def _culprit(name: str, value: Any) -> Optional[str]:
     "Path of the part of `value` that JSON can't hold (`segments[3].when`), `None` if it can hold all."
     def fails(part: Any) -> bool:
@@ -224,7 +228,7 @@ def _culprit(name: str, value: Any) -> Optional[str]:
     for _ in range(50):  # deeper is too deep to name, or a circle
         if isinstance(value, dict):
             odd = next((key for key in value if fails({key: 0})), None)
-            if odd is not None: return f"{name}[{odd!r}]"
+            if odd is not None: return f"{name}[{_shown(odd)}]"
             parts = [(f".{key}" if str(key).isidentifier() else f"[{key!r}]", part) for key, part in value.items()]
         elif isinstance(value, (list, tuple)): parts = [(f"[{i}]", part) for i, part in enumerate(value)]
         else: break
@@ -250,7 +254,7 @@ def _entries(
         try:
             rows += _split((step, name) if step else (name,), value, always=opened)
         except (TypeError, ValueError, RecursionError) as error:
-            path = _culprit(key, value)
+            path = _culprit(key if key.isidentifier() else repr(key), value)
             if path is None: raise
             raise TypeError(f"{path} is not JSON: {error}") from None
     return rows
@@ -375,8 +379,7 @@ def _migrate_row(con: sqlite3.Connection, key: Any, step: Any, state: Optional[b
 
 # %% ../nbs/state_store.ipynb #prepare
 def _version(con: sqlite3.Connection) -> int:
-    [[application]] = con.execute("PRAGMA application_id").fetchall()
-    [[version]] = con.execute("PRAGMA user_version").fetchall()
+    [[application, version]] = con.execute("SELECT application_id, user_version FROM pragma_application_id, pragma_user_version").fetchall()  # one snapshot
     if application in (0, _APPLICATION_ID) and version > _SCHEMA_VERSION:
         raise sqlite3.DatabaseError(f"schema version {version} is newer than {_SCHEMA_VERSION}, the newest that this "
                                     "release of cjm_workflow_state knows: install a newer release")
@@ -452,7 +455,9 @@ def _file_number(path: str) -> Optional[tuple[int, int]]:
 # %% ../nbs/state_store.ipynb #database
 _READERS = 4  # connections for reading that a store opens at most
 _databases: "weakref.WeakSet[_Database]" = weakref.WeakSet()  # all that are open in this process
-_inherited: list[Any] = []  # connections of a parent process: to close them here would harm it
+_inherited: dict[str, list[Any]] = {}  # file -> connections that a parent process had in use: to close them here would harm it
+_opening = threading.Lock()  # no store is opened while the process forks
+_FORKED = "the process forked while it used this file: fork outside of edit blocks, or start processes with the spawn method"
 
 class _Database:
     "The connections of one store: one that writes, behind a lock, and a few that read."
@@ -465,11 +470,12 @@ class _Database:
         self.file = str(path or ":memory:")
         self.named = _NamesPath(self.file)
         self.closed = ""    # why, once it is closed
-        self.quiet = False  # nothing is open, so that the process can fork
+        self.quiet = self._held = False  # nothing is open, so that the process can fork; and the fork holds the lock
         self._fresh()
         if path: _new_file(path)
-        with self._turn(): self._open_writer()
-        _databases.add(self)
+        with _opening, self._turn():
+            self._open_writer()
+            _databases.add(self)
 
     def _fresh(self) -> None:
         "Nothing is open and nobody waits."
@@ -483,6 +489,7 @@ class _Database:
         for _ in range(count): self._readers.put(None)  # not opened yet
 
     def _connect(self) -> sqlite3.Connection:
+        if self.path and self.file in _inherited: self.closed = f"{_FORKED}: {self.file}"
         if self.closed: raise sqlite3.ProgrammingError(self.closed)
         return _connect(self.path, self.timeout, self.synchronous)
 
@@ -498,11 +505,6 @@ class _Database:
                     raise
             self._writer, self._number = con, _file_number(self.file)
         return self._writer
-
-    def _open_reader(self) -> sqlite3.Connection:
-        con = self._connect()
-        con.execute("PRAGMA query_only = ON")
-        return con
 
     def _take(self, lock: threading.Lock, held: list[bool]) -> None:
         "Put True into `held` once the lock is taken: in one call of C, so that no interrupt (Ctrl-C) comes between the two."
@@ -520,14 +522,14 @@ class _Database:
             if True in held: lock.release()
 
     def read(self, sql: str, *values: Any) -> list[Any]:
-        "All rows of one SELECT, which is one snapshot. It waits for no writer."
+        "All rows of one statement that changes nothing, which is one snapshot. It waits for no writer."
         if self.path is None:
             with self._turn(): return self._open_writer().execute(sql, values).fetchall()
         taken: list[Optional[sqlite3.Connection]] = []
         try:
             taken.extend(map(self._readers.get, (True,), (self.timeout,)))  # as in `_take`
             with self.named:
-                taken[0] = reader = taken[0] or self._open_reader()
+                taken[0] = reader = taken[0] or self._connect()
                 return reader.execute(sql, values).fetchall()
         except queue.Empty:
             raise sqlite3.OperationalError(f"all readers were busy for timeout={self.timeout} seconds: {self.file}") from None
@@ -560,13 +562,6 @@ class _Database:
                 if self._writer is con and con.in_transaction: con.execute("ROLLBACK")
         finally:
             if True in held: lock.release()
-
-    def copy(self, part: Path) -> None:
-        "Write one snapshot into the empty file `part`, over a connection of its own."
-        if self.path is None:
-            with self._turn(): self._open_writer().execute("VACUUM INTO ?", (part.as_uri(),))
-            return
-        with closing(self._connect()) as con: con.execute("VACUUM INTO ?", (part.as_uri(),))
 
     def _close_all(self, wait: float) -> bool:
         "Close the readers as they come back, then the writer. `False` if one did not come back in `wait` seconds."
@@ -611,18 +606,24 @@ class _Database:
             self._fresh()
             if quiet: self._writer = writer  # of a database in memory: the child has its own copy
             else:
-                _inherited.append((writer, readers))
-                self.closed = f"the process forked while the store was in use, open a new one after the fork: {self.file}"
+                _inherited.setdefault(self.file, []).append((writer, readers))
+                self.closed = f"{_FORKED}: {self.file}"
         else:
             if quiet and self.path: self._fill()
             if held: self._lock.release()
 
 # %% ../nbs/state_store.ipynb #fork
+_forking: list[_Database] = []
+
 def _before_fork() -> None:
-    for db in list(_databases): db.before_fork()
+    _opening.acquire()
+    _forking.extend(_databases)
+    for db in _forking: db.before_fork()
 
 def _after_fork(child: bool) -> None:
-    for db in list(_databases): db.after_fork(child)
+    for db in _forking: db.after_fork(child)
+    _forking.clear()
+    _opening.release()
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which can't fork
     os.register_at_fork(before=_before_fork, after_in_parent=lambda: _after_fork(False), after_in_child=lambda: _after_fork(True))
@@ -663,7 +664,7 @@ def _find_or_make(con: sqlite3.Connection, flow_id: str, session_id: str, expect
     return found
 
 def _forget(con: sqlite3.Connection, session: int, scopes: Iterable[str]) -> None:
-    "Drop the undo entries of steps that are gone."
+    "Drop the undo entries of some scopes."
     con.executemany("DELETE FROM workflow_undo WHERE session = ? AND scope = ?", [(session, scope) for scope in scopes])
 
 def _touch(con: sqlite3.Connection, session: _Session, growth: int = 0) -> None:
@@ -732,7 +733,7 @@ def _was(old: _Rows, new: _Rows) -> list[_Was]:
 def _delta(scope: str, old: _Rows, new: _Rows) -> _Delta:
     before, after = _by_name(scope, old), _by_name(scope, new)
     pairs = {name: (before.get(name, {}), after.get(name, {})) for name in {**before, **after}}
-    return {name: (_hash(scope, b), _was(a, b)) for name, (a, b) in pairs.items() if a != b}
+    return {name: (_hash(scope, b), _was(a, b)) for name, (a, b) in pairs.items() if a != b and (scope or not _is_step(name))}
 
 def _put_back(rows: _Rows, was: list[_Was]) -> _Rows:
     "`rows` as they were."
@@ -747,16 +748,16 @@ def _put_back(rows: _Rows, was: list[_Was]) -> _Rows:
 def _force_back(scope: str, rows: _Rows, was: list[_Was]) -> Any:
     "The state of `rows` with the fields of `was` put back, whatever else has changed around them."
     state = json.loads(_text_of(scope, rows))
-    removals = sorted((row for row in was if row[3] is None), reverse=True)  # the deepest first
-    for *path, position, text in [*removals, *sorted(row for row in was if row[3] is not None)]:
+    gone = [(row[:3], None) for row in was if row[3] is None]
+    put = [(row[:3], row[4]) for row in was if row[4] is not None]
+    for path, text in [*sorted(gone, reverse=True), *sorted(put)]:  # the deepest go first, the outermost are put first
         *outer, last = [json.loads(key) for key in path[1 if scope else 0:] if key]
         inner = state
         for key in outer:
-            if position is not None and not isinstance(inner.get(key), dict): inner[key] = {}
-            inner = inner.get(key) if isinstance(inner, dict) else None
-        if position is None:
-            if isinstance(inner, dict): inner.pop(last, None)
-        elif text is not None: inner[last] = json.loads(text)
+            if not isinstance(inner.get(key), dict): inner[key] = {}  # as it was before the action, or is put so below
+            inner = inner[key]
+        if text is None: inner.pop(last, None)
+        else: inner[last] = json.loads(text)
     return state
 
 # %% ../nbs/state_store.ipynb #merged
@@ -816,8 +817,9 @@ def _record(con: sqlite3.Connection, session: _Session, scope: str, old: _Rows, 
     if not any(delta): return  # at most the step's own row: nothing that a person would undo
     here = session.id, scope
     seq, last_group = con.execute(_NEWEST, here).fetchone() or (0, None)
-    con.execute("DELETE FROM workflow_undo WHERE session = ? AND scope = ? AND seq > ?", (*here, seq))  # redo
-    first = _unpack(con.execute(_DELTA, (*here, seq)).fetchone()[0]) if group is not None and group == last_group else None
+    redo = con.execute("DELETE FROM workflow_undo WHERE session = ? AND scope = ? AND seq > ?", (*here, seq)).rowcount
+    follows = group is not None and group == last_group and not redo
+    first = _unpack(con.execute(_DELTA, (*here, seq)).fetchone()[0]) if follows else None
     if first is not None and _continues(scope, first, _by_name(scope, old), _by_name(scope, new)):
         delta = _merged(scope, first, delta, _by_name(scope, new))
         con.execute("DELETE FROM workflow_undo WHERE session = ? AND scope = ? AND seq = ?", (*here, seq))
@@ -906,8 +908,9 @@ def _replace(con: sqlite3.Connection, session: _Session, ask: _Change, old: _Row
     growth = 0
     if old != new:
         growth = _save(con, session.id, old, new)
-        if ask.label is not None and ask.limit.depth: _record(con, session, ask.scope, old, new, ask.label, ask.group, ask.limit)
-        else: _forget(con, session.id, [a for a, b, _ in old if not b and _is_step(a) and (a, "", "") not in new])
+        if ask.label is None: _forget(con, session.id, [a for a, b, _ in old if not b and _is_step(a) and (a, "", "") not in new])
+        elif ask.limit.depth: _record(con, session, ask.scope, old, new, ask.label, ask.group, ask.limit)
+        else: _forget(con, session.id, [ask.scope])
     if old != new or not session.revision: _touch(con, session, growth)
 
 # %% ../nbs/state_store.ipynb #merge
@@ -946,7 +949,7 @@ def _edit(store: SQLiteWorkflowStateStore, flow_id: str, session_id: str, ask: _
         with db.named:
             session = session or _find_or_make(con, flow_id, session_id, None)
             new = _place(rows, old, session.fresh)
-            _check_own(ask, [path[0] for path in {**old, **new} if old.get(path) != new.get(path)])
+            _check_own(ask, [path[0] for path in {**old, **new} if old.get(path, ("", ""))[1] != new.get(path, ("", ""))[1]])
             _replace(con, session, ask, old, new)
 
 # %% ../nbs/state_store.ipynb #move
@@ -976,7 +979,7 @@ def _backup(db: _Database, dest: Path) -> None:
     part = dest.with_name(f"{dest.name}.{uuid.uuid4().hex}.part")
     _new_file(part)
     try:
-        with _NamesPath(f"{db.file}, copied to {dest}"): db.copy(part)
+        with _NamesPath(f"copy to {dest}"): db.read("VACUUM INTO ?", part.as_uri())
         with open(part, "rb+") as file: os.fsync(file.fileno())
         os.replace(part, dest)
     finally: part.unlink(missing_ok=True)
@@ -1025,9 +1028,12 @@ class SQLiteWorkflowStateStore:
     ) -> None:
         _check_options(db_path, timeout, synchronous, max_undo_depth, max_undo_bytes)
         self.db_path = Path(db_path)
-        self._options = {"timeout": timeout, "synchronous": synchronous, "max_undo_depth": max_undo_depth, "max_undo_bytes": max_undo_bytes}
+        self._timeout, self._synchronous = timeout, synchronous
         self._limit = _Limit(min(max_undo_depth, _NO_LIMIT), max_undo_bytes)
-        self._db = _Database(None if str(db_path) == ":memory:" else Path(os.path.abspath(db_path)), timeout, synchronous)
+        self._open(None if str(db_path) == ":memory:" else Path(os.path.abspath(db_path)))
+
+    def _open(self, path: Optional[Path]) -> None:
+        self._db = _Database(path, self._timeout, self._synchronous)
         self._finalizer = weakref.finalize(self, self._db.at_exit)
 
     # -- open and close
@@ -1041,12 +1047,11 @@ class SQLiteWorkflowStateStore:
 
     def __getstate__(self) -> Dict[str, Any]:
         if self._db.path is None: raise TypeError("a store in memory can't be pickled: its data would stay behind")
-        return {"db_path": self.db_path, "path": self._db.path, **self._options}
+        return {**vars(self), "_db": self._db.path, "_finalizer": None}
 
-    def __setstate__(self, options: Dict[str, Any]) -> None:
-        db_path, path = options.pop("db_path"), options.pop("path")
-        self.__init__(path, **options)  # type: ignore[misc]
-        self.db_path = db_path
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._open(state["_db"])
 
     # -- sessions
 
@@ -1120,7 +1125,7 @@ class SQLiteWorkflowStateStore:
         session_id: str,
         step_id: str, # Step the person is on from now
         *,
-        expected_revision: Optional[int] = None # Revision that the caller has read; `StaleSessionError` if it is another now
+        expected_revision: Optional[int] = None # Revision that the caller has read; StaleSessionError if it is another now
     ) -> None:
         "Move the person to a step; makes the session if there is none."
         _check_session(flow_id, session_id)
@@ -1226,18 +1231,22 @@ class SQLiteWorkflowStateStore:
         session_id: str,
         step_id: Optional[str] = None, # Step whose actions are meant; `None`: those on the session's own keys
         *,
-        count: int = 1,     # How many
-        force: bool = False # Overwrite what writes without a label changed since
+        count: int = 1,      # How many
+        force: bool = False, # Overwrite what writes without a label changed since
+        expected_revision: Optional[int] = None # Revision that the caller has read; StaleSessionError if it is another now
     ) -> Optional[List[UndoEntry]]: # The actions undone, in that order; `None` if there are fewer than `count`
         "Put back the keys that the last action changed; `UndoConflictError` if a write without a label changed them since."
-        return self._move(flow_id, session_id, step_id, count, force, 0)
+        return self._move(flow_id, session_id, step_id, count, force, expected_revision, 0)
 
-    def _move(self, flow_id: str, session_id: str, step_id: Optional[str], count: int, force: bool, undone: int) -> Optional[List[UndoEntry]]:
+    def _move(self,
+        flow_id: str, session_id: str, step_id: Optional[str], count: int, force: bool, expected: Optional[int], undone: int
+    ) -> Optional[List[UndoEntry]]:
         _check_session(flow_id, session_id)
         scope = "" if step_id is None else _scope(step_id)
         _check_int("count", count, 1)
+        _check_revision(expected)
         with self._db.write() as con:
-            session = _find(con, flow_id, session_id)
+            session = _find(con, flow_id, session_id, expected)
             return _move(con, session, scope, count, force, undone) if session else None
 
     def redo(self,
@@ -1246,10 +1255,11 @@ class SQLiteWorkflowStateStore:
         step_id: Optional[str] = None, # As in `undo`
         *,
         count: int = 1,
-        force: bool = False
+        force: bool = False,
+        expected_revision: Optional[int] = None
     ) -> Optional[List[UndoEntry]]: # The actions redone, in that order; `None` if there are fewer than `count`
         "Do again what was undone; any new labelled change ends that."
-        return self._move(flow_id, session_id, step_id, count, force, 1)
+        return self._move(flow_id, session_id, step_id, count, force, expected_revision, 1)
 
     def get_undo_history(self,
         flow_id: str,
@@ -1274,7 +1284,7 @@ class SQLiteWorkflowStateStore:
         limit: Optional[int] = None,  # At most so many; `None`: all
         offset: int = 0               # Skip so many first
     ) -> List[SessionSummary]:
-        "The sessions of one flow, newest first; equal ones in the order they were made. No state is read."
+        "The sessions of one flow, newest first, without reading any state; of equal ones, the one made last first."
         _check_id("flow_id", flow_id)
         if order_by not in list(_ORDERS): raise ValueError(f"order_by must be one of {', '.join(_ORDERS)}, not {order_by!r}")
         if limit is not None: _check_int("limit", limit, 0)

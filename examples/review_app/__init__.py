@@ -1,0 +1,1 @@
+"Review a document clause by clause:  python -m examples.review_app"

@@ -1,0 +1,418 @@
+"The example app in a real browser: what a reviewer does, and what must not happen to it."
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MISSING = [name for name in ('fasthtml', 'playwright') if not __import__('importlib.util').util.find_spec(name)]
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
+if MISSING: pytest.skip(f'the app is tested with pip install -e ".[dev,app]" (not installed: {", ".join(MISSING)})', allow_module_level=True)
+if not CHROMIUM: pytest.skip('there is no chromium', allow_module_level=True)
+
+import httpx
+from playwright.sync_api import expect, sync_playwright
+
+from cjm_workflow_state.state_store import SQLiteWorkflowStateStore
+
+expect.set_options(timeout=10_000)
+ROOT = Path(__file__).parents[2]
+ARTEFACTS = ROOT/'artefacts'
+TEXT = '\n\n'.join(f'Clause {i} says one thing. It says another; and a third.' for i in range(1, 31))
+
+class Server:
+    "The app in a process of its own, as a reader starts it."
+    def __init__(self, db, workers=1): self.db, self.workers, self.port = db, workers, 0
+
+    def start(self):
+        options = ['--db', str(self.db), '--port', str(self.port), '--workers', str(self.workers)]
+        self.process = subprocess.Popen([sys.executable, '-m', 'examples.review_app', *options], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        log = ''
+        while 'running on' not in log or log.count('startup complete') < self.workers:
+            line = self.process.stderr.readline()
+            assert line, log
+            log += line
+        self.url = re.search(r'running on (http://[\w.:]+)', log)[1]
+        self.port = int(self.url.rpartition(':')[2])
+        return self
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+@pytest.fixture(scope='session')
+def server(tmp_path_factory):
+    "One for all tests that leave it alone: each of them is another visitor."
+    server = Server(tmp_path_factory.mktemp('shared')/'review.db').start()
+    yield server
+    server.stop()
+
+@pytest.fixture
+def own_server(tmp_path):
+    server = Server(tmp_path/'review.db').start()
+    yield server
+    server.stop()
+
+@pytest.fixture(scope='session')
+def browser():
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox', '--disable-gpu', '--disable-background-networking'])
+        yield browser
+        browser.close()
+
+@pytest.fixture
+def visit(browser):
+    "A visitor's first tab. Nothing may be asked of any other host, and no script may fail."
+    contexts, wrong = [], []
+    def visit(server, **options):
+        context = browser.new_context(**options)
+        context.set_default_timeout(10_000)
+        context.on('request', lambda r: r.url.startswith((server.url, 'data:')) or wrong.append(r.url))
+        context.on('weberror', lambda e: wrong.append(str(e.error)))
+        contexts.append(context)
+        return context.new_page()
+    yield visit
+    for context in contexts: context.close()
+    assert not wrong
+
+def start(server, page, text=TEXT, name='lease.txt', step=None):
+    page.goto(server.url)
+    page.set_input_files('[name=file]', {'name': name, 'mimeType': 'text/plain', 'buffer': text.encode()})
+    page.click('text=Start')
+    expect(page.locator('#page')).to_be_visible()
+    if step: to_step(page, step)
+    return page
+
+def to_step(page, step):
+    with page.expect_navigation(): page.click(f'.steps >> text={step}')
+
+def here(page): return page.locator('[aria-current=true] .number').inner_text()
+
+def at(page, number): expect(page.locator('[aria-current=true] .number')).to_have_text(str(number))
+
+def undo_says(page, text): expect(page.locator('#undo-label')).to_have_text(text)
+
+def redo_says(page, text): expect(page.locator('#redo-label')).to_have_text(text)
+
+def notice(page): return page.locator('#notice')
+
+def shot(page, name):
+    ARTEFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTEFACTS/f'{name}.png')
+
+def session(server, page):
+    "What the file says, as another process sees it: revision and verdicts of the session that the page shows."
+    session_id = page.url.rstrip('/').rpartition('/')[2]
+    with SQLiteWorkflowStateStore(server.db) as store:
+        [flow_id] = [f for f in store.list_flows() if store.session_exists(f, session_id)]
+        review = store.get_step_state(flow_id, session_id, 'review')
+        return store.get_session_summary(flow_id, session_id).revision, {k: v['verdict'] for k, v in review.items() if k != 'cursor'}
+
+def test_the_whole_path(server, visit, tmp_path):
+    page = start(server, visit(server))
+    expect(page.locator('.clauses li')).to_have_count(20)
+    expect(page.get_by_text('Clauses 1 to 20 of 30')).to_be_visible()
+    undo_says(page, 'Nothing to undo')
+    page.click('text=Merge with next')
+    undo_says(page, 'Undo: Merge clauses 1 and 2')
+    expect(page.get_by_text('of 29')).to_have_count(2)
+    page.locator('.cut').first.click()
+    undo_says(page, 'Undo: Split clause 1')
+    page.keyboard.press('u')
+    undo_says(page, 'Undo: Merge clauses 1 and 2')
+    redo_says(page, 'Redo: Split clause 1')
+    page.keyboard.press('U')
+    redo_says(page, 'Nothing to redo')
+    expect(page.locator('.clauses .text').first).to_have_text('Clause 1 says one thing.')
+    shot(page, 'split')
+
+    to_step(page, 'Review')
+    at(page, 1)
+    page.keyboard.press('a')
+    at(page, 2)
+    page.keyboard.press('r')
+    at(page, 3)
+    page.keyboard.press('k')
+    at(page, 2)
+    page.keyboard.press('c')
+    page.keyboard.type('Ask about <the> garden & "fence"')
+    page.keyboard.press('Escape')
+    undo_says(page, 'Undo: Comment on clause 2')
+    expect(page.locator('.progress')).to_contain_text('2 of 30 reviewed')
+    page.locator('#c0 .number').click()
+    at(page, 1)
+    expect(page.locator('.note')).to_have_text('Ask about <the> garden & "fence"')
+    page.fill('header input', 'Lease, 3 Elm Street')
+    page.keyboard.press('Enter')
+    shot(page, 'review')
+    page.keyboard.press(']')
+    at(page, 21)
+
+    to_step(page, 'Export')
+    expect(page).to_have_title('Lease, 3 Elm Street')
+    page.click('text=rejected')
+    undo_says(page, 'Undo: Export rejected clauses')
+    shot(page, 'export')
+    with page.expect_download() as download: page.click('text=JSON')
+    exported = json.loads(Path(download.value.path()).read_text())
+    assert exported['label'] == 'Lease, 3 Elm Street'
+    assert [(c['number'], c['verdict'], c['comment']) for c in exported['clauses']] == [(2, 'rejected', 'Ask about <the> garden & "fence"')]
+    with page.expect_download() as download: page.click('text=Markdown')
+    assert Path(download.value.path()).read_text().startswith('# Lease, 3 Elm Street\n\n## 2: rejected\n\n> ')
+
+    start(server, page, name='second.txt')
+    page.click('text=Sessions')
+    rows = page.locator('.sessions li')
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text('second.txt')
+    expect(rows.nth(1)).to_contain_text('2 of 30 reviewed')
+    shot(page, 'sessions')
+    rows.nth(1).get_by_text('Delete').click()
+    expect(rows.nth(0)).to_contain_text('Lease, 3 Elm Street is deleted')
+    shot(page, 'deleted')
+    page.click('text=Put back')
+    page.click('text=Lease, 3 Elm Street')
+    expect(page.locator('.steps [aria-current]')).to_have_text('3. Export')
+
+def test_a_killed_server_goes_on_at_the_same_clause_with_the_same_undo_list(own_server, visit):
+    page = start(own_server, visit(own_server), step='Review')
+    for number, key in enumerate('arar', 1):
+        page.keyboard.press(key)
+        at(page, number + 1)
+    page.keyboard.press('u')
+    at(page, 4)
+    page.keyboard.press('k')
+    at(page, 3)
+    own_server.kill()
+    page.keyboard.press('a')
+    expect(notice(page)).to_contain_text('Your last click is not saved')
+    own_server.start()
+    page.reload()
+    at(page, 3)
+    undo_says(page, 'Undo: Accept clause 3')
+    redo_says(page, 'Redo: Reject clause 4')
+    page.keyboard.press('u')
+    page.keyboard.press('u')
+    undo_says(page, 'Undo: Accept clause 1')
+    page.keyboard.press('U')
+    undo_says(page, 'Undo: Reject clause 2')
+    assert list(session(own_server, page)[1].values()) == ['accepted', 'rejected']
+    page.goto(own_server.url)
+    page.click('.sessions a')
+    expect(page.locator('.steps [aria-current]')).to_have_text('2. Review')
+    at(page, 3)
+
+def test_what_was_typed_while_the_server_was_down_goes_ahead_of_the_next_click(own_server, visit):
+    page = start(own_server, visit(own_server), step='Review')
+    own_server.kill()
+    page.keyboard.press('c')
+    page.keyboard.type('typed too early')
+    page.keyboard.press('Escape')
+    expect(notice(page)).to_contain_text('The server does not answer')
+    own_server.start()
+    page.keyboard.press('a')
+    at(page, 2)
+    expect(page.locator('.note')).to_have_text('typed too early')
+    undo_says(page, 'Undo: Accept clause 1')
+
+def test_the_stale_one_of_two_tabs_is_told_and_overwrites_nothing(server, visit):
+    first = start(server, visit(server), step='Review')
+    second = first.context.new_page()
+    second.goto(first.url)
+    first.keyboard.press('a')
+    at(first, 2)
+    before = session(server, first)
+    for click in ('text=Reject', 'text=Next', '.undo >> text=Nothing to undo'):
+        second.click(click)
+        expect(notice(second)).to_contain_text('changed in another tab')
+        assert session(server, first) == before
+    second.keyboard.press('c')
+    second.keyboard.type('not to be lost')
+    second.keyboard.press('Escape')
+    second.fill('header input', 'Other name')
+    second.keyboard.press('Enter')
+    second.click('.steps >> text=Export')
+    second.locator('#c0 .number').click()
+    shot(second, 'stale')
+    expect(second.locator('#comment')).to_be_enabled()
+    assert second.input_value('#comment') == 'not to be lost' and session(server, first) == before
+    second.fill('#comment', '')
+    second.keyboard.press('Escape')
+    second.click('#notice >> text=Reload')
+    at(second, 2)
+    second.keyboard.press('r')
+    at(second, 3)
+    assert list(session(server, first)[1].values()) == ['accepted', 'rejected']
+    first.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # the reader comes back to the first tab
+    expect(notice(first)).to_contain_text('changed in another tab')
+    first.goto(server.url)
+    second.keyboard.press('a')
+    at(second, 4)
+    first.click('text=Delete')
+    expect(notice(first)).to_contain_text('changed in another tab')
+    first.click('text=Delete')
+    second.keyboard.press('a')
+    expect(notice(second)).to_contain_text('There is no such session')
+
+def test_ten_quick_clicks_are_ten_actions(server, visit):
+    page = start(server, visit(server), step='Review')
+    page.click('text=Accept', click_count=10)
+    at(page, 11)
+    page.evaluate("for (let i = 0; i < 10; i++) document.querySelector(i % 2 ? '[hx-post=accept]' : '[hx-post=reject]').click()")
+    at(page, 21)
+    assert list(session(server, page)[1].values()) == ['accepted'] * 10 + ['rejected', 'accepted'] * 5
+    page.evaluate("for (let i = 0; i < 10; i++) document.querySelector('[hx-post=undo]').click()")
+    undo_says(page, 'Undo: Accept clause 10')
+    to_step(page, 'Split')
+    page.evaluate("for (const cut of document.querySelectorAll('[aria-current=true] .cut')) cut.click()")
+    undo_says(page, 'Undo: Split clause 2')
+    expect(page.locator('.clauses .text').nth(2)).to_have_text('and a third.')
+
+def test_a_text_of_2000_clauses_stays_quick(own_server, visit):
+    text = '\n\n'.join(f'Clause {i}. ' + 'It says a thing that somebody has to read. ' * 3 for i in range(1, 2001))
+    page = start(own_server, visit(own_server), text, step='Review')
+    log = Path(f'{own_server.db}-wal')
+    written, seconds, revision = [], [], session(own_server, page)[0]
+    page.goto(page.url)
+    for number in range(1, 31):
+        before = log.stat().st_size
+        with page.expect_response('**/accept') as answer: page.keyboard.press('a')
+        at(page, number + 1)
+        written.append(log.stat().st_size - before)
+        seconds.append(answer.value.request.timing['responseEnd'] / 1000)
+        assert len(answer.value.body()) < 30_000
+    print(f'\n2,000 clauses, {len(text):,} bytes of text: a click is answered in {sorted(seconds)[15] * 1000:.0f} ms, {max(written):,} bytes written at most')
+    assert min(written) > 0 and max(written) < 100_000
+    assert session(own_server, page) == (revision + 30, dict.fromkeys(session(own_server, page)[1], 'accepted'))
+
+@pytest.mark.skipif(not Path('/proc/self/fd').exists(), reason='there is no /proc to see the workers in')
+def test_two_workers_share_one_file(tmp_path, visit):
+    server = Server(tmp_path/'review.db', workers=2).start()
+    try:
+        page = start(server, visit(server), step='Review')
+        cookies = {c['name']: c['value'] for c in page.context.cookies()}
+        workers = [int(pid) for pid in Path(f'/proc/{server.process.pid}/task/{server.process.pid}/children').read_text().split()
+                   if any(os.path.realpath(fd) == str(server.db) for fd in Path(f'/proc/{pid}/fd').iterdir())]
+        assert len(workers) == 2
+        for sleeper in workers * 3:  # while one is stopped, only the other can answer
+            os.kill(sleeper, signal.SIGSTOP)
+            try:
+                with httpx.Client(cookies=cookies, timeout=20) as client:
+                    revision = re.search(r'value="(\d+)"[^>]* id="revision"', client.get(page.url).text)[1]
+                    assert client.post(page.url + 'accept', data={'revision': revision}).status_code == 200
+            finally: os.kill(sleeper, signal.SIGCONT)
+        page.reload()
+        at(page, 7)
+        undo_says(page, 'Undo: Accept clause 6')
+    finally: server.stop()
+
+def test_nobody_reaches_the_session_of_another_visitor(server, visit):
+    mine = start(server, visit(server), step='Review')
+    other = visit(server)
+    other.goto(server.url)
+    expect(other.get_by_text('None yet.')).to_be_visible()
+    assert other.goto(mine.url).status == 404
+    expect(notice(other)).to_contain_text('There is no such session')
+    before, stranger = session(server, mine), visit(server)
+    gets, posts = ['export.json', 'news?revision=1'], ['accept', 'undo', 'rename', 'delete', 'put-back']
+    for method, path in [*[('get', path) for path in gets], *[('post', path) for path in posts]]:
+        for request in (other.request, stranger.request):  # one with a cookie of its own, one that never opened a page
+            answer = getattr(request, method)(mine.url + path, **({'form': {'revision': before[0], 'value': 'x'}} if method == 'post' else {}))
+            assert answer.status in (200, 404, 409) and 'Clause 1' not in answer.text()
+            assert session(server, mine) == before
+    [cookie] = mine.context.cookies()
+    assert cookie['httpOnly'] and cookie['sameSite'] == 'Lax'
+    [others] = other.context.cookies()
+    forged = httpx.get(mine.url, cookies={cookie['name']: cookie['value'].rpartition('.')[0] + '.' + others['value'].rpartition('.')[2]})
+    assert forged.status_code == 404
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in (server.db, server.db.with_suffix('.key')))
+
+def test_a_bad_upload_is_refused_with_a_reason(server, visit):
+    page = visit(server)
+    for data, reason in [(b'\xff\xfe\x00', 'not a text file'), (b'a\0b', 'not a text file'), (b' \n', 'empty'), (b'x\n' * 30_000, '30,000 clauses')]:
+        page.goto(server.url)
+        page.set_input_files('[name=file]', {'name': 'x', 'mimeType': 'text/plain', 'buffer': data})
+        page.click('text=Start')
+        expect(notice(page)).to_contain_text(reason)
+        expect(page.get_by_text('None yet.')).to_be_visible()
+    big = b'x' * 1_000_001
+    page.set_input_files('[name=file]', {'name': 'x', 'mimeType': 'text/plain', 'buffer': big})
+    assert 'too big' in page.locator('[name=file]').evaluate('input => input.validationMessage')
+    assert httpx.post(f'{server.url}/new', files={'file': ('x', big)}).status_code == 400
+    for body in (b'x' * 2_000_001, iter([b'x'])):  # the second one does not say how long it is
+        assert httpx.post(f'{server.url}/new', content=body).status_code == 413
+
+def test_the_list_is_paged_and_deleting_can_be_undone(server, visit):
+    page = visit(server)
+    page.goto(server.url)
+    for i in range(12):
+        assert page.request.post(f'{server.url}/new', multipart={'file': {'name': f'{i}.txt', 'mimeType': 'text/plain', 'buffer': b'One.\n\nTwo.'}}).ok
+    page.reload()
+    expect(page.locator('.sessions li')).to_have_count(10)
+    expect(page.locator('.sessions a').first).to_have_text('11.txt')
+    page.click('text=Older')
+    expect(page.locator('.sessions a')).to_have_text(['1.txt', '0.txt'])
+    page.click('text=Newer')
+    page.locator('.sessions li', has_text='10.txt').get_by_text('Delete').click()
+    expect(page.locator('.sessions li').first).to_contain_text('10.txt is deleted')
+    page.click('text=Put back')
+    expect(page.locator('.sessions a').first).to_have_text('10.txt')
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_a_phone_shows_all_of_it(server, visit, scheme):
+    page = visit(server, viewport={'width': 390, 'height': 844}, color_scheme=scheme, device_scale_factor=2, has_touch=True, is_mobile=True)
+    text = 'A-word-that-does-not-end' * 20 + '. And more; and more.\n\n' + TEXT
+    def fits(name):
+        assert page.evaluate('document.documentElement.scrollWidth') <= 390, name
+        for button in page.locator('footer button, header button, header input').all(): assert button.bounding_box()['height'] >= 36
+        shot(page, f'phone-{scheme}-{name}')
+    start(server, page, text, name='A long name of a lease, which nobody can shorten, as it stands in the register.txt')
+    page.locator('.cut').first.click()
+    undo_says(page, 'Undo: Split clause 1')
+    fits('split')
+    to_step(page, 'Review')
+    page.click('text=Accept')
+    page.click('text=Reject')
+    at(page, 3)
+    page.fill('#comment', 'word' * 50)
+    page.click('text=Next')
+    at(page, 4)
+    fits('review')
+    to_step(page, 'Export')
+    fits('export')
+    page.click('text=Sessions')
+    fits('sessions')
+    page.click('text=Delete')
+    fits('deleted')
+
+def test_the_flask_app_of_the_tutorial_runs_as_it_is_printed_there(tmp_path, monkeypatch):
+    pytest.importorskip('flask', reason='Flask is not installed')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT)
+    cells = json.loads((ROOT/'nbs/tutorials/web_app.ipynb').read_text(encoding='utf-8'))['cells']
+    [code] = re.findall(r'```python\n(from flask.*?)```', '\n'.join(''.join(c['source']) for c in cells), re.DOTALL)
+    page = {'__name__': 'page'}
+    exec(code, page)
+    app, store, rv = page['app'], page['store'], page['rv']
+    app.secret_key = 'of this test'
+    sid = rv.start_session(store, 'review/ana', 'x.txt', b'One.\n\nTwo.')
+    store.set_current_step('review/ana', sid, 'review')
+    client = app.test_client()
+    revision = store.get_session_summary('review/ana', sid).revision
+    click = lambda: client.post(f'/{sid}/accept', data={'revision': revision})
+    assert click().status_code == 404
+    with client.session_transaction() as session: session['visitor'] = 'ana'
+    assert click().json == {'revision': revision + 1, 'here': 1, 'done': 1}
+    assert click().status_code == 409
+    assert store.get_session_summary('review/ana', sid).revision == revision + 1
+    store.close()
