@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,14 @@ class Server:
     def start(self):
         options = ['--db', str(self.db), '--port', str(self.port), '--workers', str(self.workers)]
         self.process = subprocess.Popen([sys.executable, '-m', 'examples.review_app', *options], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        too_long = threading.Timer(60, self.process.kill)  # a test must not hang
+        too_long.start()
         log = ''
         while 'running on' not in log or log.count('startup complete') < self.workers:
             line = self.process.stderr.readline()
             assert line, log
             log += line
+        too_long.cancel()
         self.url = re.search(r'running on (http://[\w.:]+)', log)[1]
         self.port = int(self.url.rpartition(':')[2])
         return self
