@@ -38,7 +38,7 @@ def test_every_place_to_split_and_to_merge_can_be_undone(store, sid):
         for place in rv.split_points(get().clause(i)):
             get().split(place)
             assert ''.join(texts(store, sid)).replace(' ', '').replace('\n', '') == ''.join(TEXT.split())
-            assert len(texts(store, sid)) == 4
+            assert len(texts(store, sid)) == 4 and texts(store, sid)[i + 1][0] == TEXT[place] != ' '
             get().undo()
             assert texts(store, sid) == before
     get().merge()
