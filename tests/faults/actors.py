@@ -144,6 +144,32 @@ def click_on(path):
         say(i)
         i += 1
 
+def click_under_interrupts(path, rounds):
+    "The same clicks, with Ctrl-C at random instants inside the calls: each is done or it is not, and the store goes on."
+    from clicks import Model, call, do
+    store, inside, done, undone = Store(path, max_undo_depth=100_000), False, 0, 0
+    def interrupt(*_):
+        if inside: raise KeyboardInterrupt
+    signal.signal(signal.SIGALRM, interrupt)
+    model, i = Model(0), 0
+    while done + undone < rounds:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, .002))
+        try:
+            inside = True
+            do(store, i)
+            inside = False
+        except KeyboardInterrupt:
+            inside = False
+            before, after = model.same(store), model.after(i).same(store)
+            assert before or after, 'half of a click'
+            if before: undone += 1
+            else: done, model = done + 1, model.after(i)
+        else: model = model.after(i)
+        i += 1
+        with Store(path, timeout=0) as other: other.update_state('clicks', 'other', {'n': i})  # nobody holds a lock
+    in_threads(4, lambda t: store.set_current_step('clicks', 'other', f'{t}'))
+    say(json.dumps({'interrupts': rounds, 'calls': i, 'interrupted_before': undone, 'interrupted_after': done, 'half': 0}))
+
 def two_tabs(path, step, clicks):
     "Undoable edits of one step: one adds a field and counts, and each third is undone and redone."
     store = Store(path, max_undo_depth=100_000)
@@ -447,5 +473,4 @@ def write_and_say(path, synchronous, writes):
     os._exit(0)  # without the syncs of closing
 
 if __name__ == '__main__':
-    if hasattr(signal, 'alarm'): signal.alarm(300)  # a child that hangs must not hang the tests
     globals()[sys.argv[1]](*json.loads(sys.argv[2]))

@@ -1,5 +1,6 @@
 "A person who clicks, undoes and redoes: what the i-th call is, and what is there after so many calls."
 import random
+from copy import copy
 
 HERE = 'clicks', 'ana', 'edit'
 
@@ -15,16 +16,24 @@ def do(store, i):
 
 class Model:
     "All states, the labels of the clicks between them, and where the person is."
-    def __init__(self, calls):
+    def __init__(self, calls=0):
         self.states, self.labels, self.here = [{}], [], 0
-        for i in range(calls):
-            kind, n = call(i)
-            if kind == 'undo': self.here = max(0, self.here - 1)
-            elif kind == 'redo': self.here = min(len(self.labels), self.here + 1)
-            else:
-                state = {**self.states[self.here], f'field {n}': f'{i}' * 400, 'last': i}
-                state.pop(f'field {(n + 1) % 4}', None)
-                self.states, self.labels, self.here = [*self.states[:self.here + 1], state], [*self.labels[:self.here], f'click {i}'], self.here + 1
+        for i in range(calls): self.do(i)
+
+    def do(self, i):
+        kind, n = call(i)
+        if kind == 'undo': self.here = max(0, self.here - 1)
+        elif kind == 'redo': self.here = min(len(self.labels), self.here + 1)
+        else:
+            state = {**self.states[self.here], f'field {n}': f'{i}' * 400, 'last': i}
+            state.pop(f'field {(n + 1) % 4}', None)
+            self.states, self.labels, self.here = [*self.states[:self.here + 1], state], [*self.labels[:self.here], f'click {i}'], self.here + 1
+
+    def after(self, i):
+        "Another one, one call later."
+        later = copy(self)
+        later.do(i)
+        return later
 
     def same(self, store):
         history = store.get_undo_history(*HERE)

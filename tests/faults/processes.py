@@ -3,11 +3,11 @@ import json
 import os
 import random
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +22,9 @@ class Actor:
         self.name, self.errors = name, tempfile.TemporaryFile()
         self.process = subprocess.Popen([*before, sys.executable, ACTORS, name, json.dumps(args)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
+        self.guard = threading.Timer(300, self.process.kill)  # a child that hangs must not hang the tests
+        self.guard.daemon = True
+        self.guard.start()
 
     def line(self): return self.process.stdout.readline().decode().rstrip('\n')
 
@@ -37,6 +40,7 @@ class Actor:
         lines = self.process.stdout.read().decode().splitlines(keepends=True)
         self.process.stdout.close()
         self.process.wait()
+        self.guard.cancel()
         return [line.rstrip('\n') for line in lines if line.endswith('\n')]
 
     def kill(self):

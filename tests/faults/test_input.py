@@ -34,6 +34,8 @@ revisions = st.one_of(st.none(), st.none(), st.integers(), st.sampled_from([0, 1
 counts = st.one_of(st.integers(), st.sampled_from([0, 1, 2**63, 2**200, -1, True, 1.0, None, '1']))
 key_lists = st.one_of(st.lists(st.one_of(top_keys, top_keys, worst_keys), max_size=4), st.sampled_from(['ab', b'ab', ('a',), 7, [['a']], []]))
 
+def json_text(key): return json.dumps(key, ensure_ascii=False) if isinstance(key, str) else ''
+
 def text(value): return json.dumps(value)  # equal only where values, types and order are
 
 def good_text(value):
@@ -156,7 +158,7 @@ def test_states(rounds, figures):
             fine = expected is not None and not (own and any(not isinstance(expected[key], dict) for key in steps))
             labelled_step = own and label is not None and steps and not bad and fine
             if bad or not fine or labelled_step:
-                keys = [str(key) for key in state] + [repr(key) for key in state] if isinstance(state, dict) else []
+                keys = [name_of(key) for key in state for name_of in (str, repr, json_text)] if isinstance(state, dict) else []
                 named = bad or (['undo_label'] if labelled_step else ['updates', 'state', *filter(None, keys)])
                 watched.refused(lambda: way(**options), *named)
                 figures['refused'] += 1

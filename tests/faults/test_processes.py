@@ -96,6 +96,13 @@ def test_keyboard_interrupt_while_waiting_for_another_writer(tmp_path, rounds, f
     with Store(path) as store: assert store.get_state('c', 's') == {'n': rounds - 1}
     figures |= {'interrupts': rounds, 'locks_left': 0}
 
+@pytest.mark.skipif(not hasattr(signal, 'setitimer'), reason='this system has no timer that interrupts')
+@pytest.mark.rounds(100, 2000)
+def test_keyboard_interrupt_anywhere(tmp_path, rounds, figures):
+    "At random instants inside the calls: each call is done or not done, and neither lock nor transaction is left behind."
+    figures |= run('click_under_interrupts', str(tmp_path/'wf.db'), rounds)
+    check_file(tmp_path/'wf.db')
+
 @pytest.mark.parametrize('timeout', [0, 0.1])
 def test_timeout(tmp_path, timeout, monkeypatch, figures):
     "While another process, or another thread's edit block, does not let go: reads go on, writes are refused in the end, and go on afterwards."
