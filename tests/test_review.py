@@ -85,7 +85,7 @@ def test_an_old_page_changes_nothing(store, sid):
     old = rv.Review(store, 'f', sid)
     rv.Review(store, 'f', sid).accept()
     before = store.get_state('f', sid)
-    for write in (old.accept, old.next, old.merge, lambda: old.comment('x', 0), lambda: old.open('export'), lambda: old.choose('all')):
+    for write in (old.accept, old.next, old.merge, old.undo, old.redo, lambda: old.comment('x', 0), lambda: old.open('export'), lambda: old.choose('all')):
         with pytest.raises(StaleSessionError): write()
     with pytest.raises(StaleSessionError): rv.Review(store, 'f', sid, old.revision)
     with pytest.raises(StaleSessionError): rv.delete(store, 'f', sid, old.revision)

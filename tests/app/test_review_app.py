@@ -14,7 +14,7 @@ import pytest
 
 MISSING = [name for name in ('fasthtml', 'playwright') if not __import__('importlib.util').util.find_spec(name)]
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
-if MISSING: pytest.skip(f'the app is tested with pip install -e ".[dev,app]" (not installed: {", ".join(MISSING)})', allow_module_level=True)
+if MISSING: pytest.skip(f'the app is tested with pip install -e ".[dev,app,browser]" (not installed: {", ".join(MISSING)})', allow_module_level=True)
 if not CHROMIUM: pytest.skip('there is no chromium', allow_module_level=True)
 
 import httpx
