@@ -140,7 +140,8 @@ def _split(
             for key, part in _by_key(path, value).items(): rows += _split((*path, key), part)
             if always or sum(_size(*row) for row in rows) > _PAGE: return rows
         elif not set(map(type, value)) <= {str}: _by_key(path, value)
-    return [((a, b, c), _json([[[value]]])[3:-3])]  # as deep as it will be read: what is too deep for that is refused now
+    text = _json([[[value]]])[3:-3] if isinstance(value, (dict, list, tuple)) else _json(value)  # as deep as it will be read: what is too deep for that is refused now
+    return [((a, b, c), text)]
 
 # %% ../nbs/state_store.ipynb #join
 def _join(
@@ -334,6 +335,7 @@ class _NamesPath:
     def __init__(self, path: str) -> None: self.path = path
     def __enter__(self) -> None: pass
     def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
+        if error is None: return
         if isinstance(error, sqlite3.Error) and self.path not in str(error): error.args = (f"{error}: {self.path}",)
         if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, zlib.error)):
             raise sqlite3.DatabaseError(f"the file is damaged, a stored value can't be read ({error}): {self.path}") from error
