@@ -46,7 +46,7 @@ class Raw(Store):
     def __init__(self, path: str, synchronous: str) -> None:
         self.con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         self.lock = threading.Lock()
-        for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON", "secure_delete = FAST"):
+        for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "secure_delete = FAST"):
             self.con.execute("PRAGMA " + pragma)
         self.con.executescript(self.schema)
 

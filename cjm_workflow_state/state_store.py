@@ -140,7 +140,8 @@ def _split(
             for key, part in _by_key(path, value).items(): rows += _split((*path, key), part)
             if always or sum(_size(*row) for row in rows) > _PAGE: return rows
         elif not set(map(type, value)) <= {str}: _by_key(path, value)
-    return [((a, b, c), _json([[[value]]])[3:-3])]  # as deep as it will be read: what is too deep for that is refused now
+    text = _json([[[value]]])[3:-3] if isinstance(value, (dict, list, tuple)) else _json(value)  # as deep as it will be read: what is too deep for that is refused now
+    return [((a, b, c), text)]
 
 # %% ../nbs/state_store.ipynb #join
 def _join(
@@ -275,11 +276,12 @@ CREATE TABLE workflow_session (
     state_size   INTEGER NOT NULL,            -- bytes of all `key:value,` of the state
     UNIQUE (flow_id, session_id)
 );
+
 CREATE INDEX workflow_session_listing             -- holds all of a list's line, so that the newest are read from it alone
     ON workflow_session (flow_id, updated, id, session_id, label, current_step, created, revision, state_size);
 
 CREATE TABLE workflow_value (
-    session  INTEGER NOT NULL REFERENCES workflow_session (id) ON DELETE CASCADE,
+    session  INTEGER NOT NULL REFERENCES workflow_session (id),
     k1       TEXT NOT NULL,                   -- keys from the top as JSON text, '' where the path is shorter
     k2       TEXT NOT NULL,
     k3       TEXT NOT NULL,
@@ -289,7 +291,7 @@ CREATE TABLE workflow_value (
 );
 
 CREATE TABLE workflow_undo (
-    session    INTEGER NOT NULL REFERENCES workflow_session (id) ON DELETE CASCADE,
+    session    INTEGER NOT NULL REFERENCES workflow_session (id),
     scope      TEXT NOT NULL,                 -- '' for the session's own keys, else the step's k1
     seq        INTEGER NOT NULL,              -- counts up without gaps, undone entries come last
     undone     INTEGER NOT NULL,              -- 0: can be undone, 1: can be redone
@@ -301,6 +303,11 @@ CREATE TABLE workflow_undo (
     delta      BLOB NOT NULL,                 -- last, so that a menu of labels reads no value
     UNIQUE (session, scope, seq)
 );
+
+CREATE TRIGGER workflow_session_deleted AFTER DELETE ON workflow_session BEGIN -- whoever deletes it; foreign keys are off in most tools
+    DELETE FROM workflow_value WHERE session = old.id;
+    DELETE FROM workflow_undo WHERE session = old.id;
+END;
 
 CREATE VIEW workflow_state AS                 -- the table of releases before 0.1, for sqlite3 and Datasette
 WITH third AS (
@@ -328,6 +335,7 @@ class _NamesPath:
     def __init__(self, path: str) -> None: self.path = path
     def __enter__(self) -> None: pass
     def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
+        if error is None: return
         if isinstance(error, sqlite3.Error) and self.path not in str(error): error.args = (f"{error}: {self.path}",)
         if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, zlib.error)):
             raise sqlite3.DatabaseError(f"the file is damaged, a stored value can't be read ({error}): {self.path}") from error
@@ -391,8 +399,7 @@ def _version(con: sqlite3.Connection) -> int:
 def _prepare(con: sqlite3.Connection) -> None:
     "Bring the file to this schema in one transaction, whichever of several processes comes first."
     if _version(con) == _SCHEMA_VERSION: return
-    con.execute("PRAGMA foreign_keys = OFF")       # or dropping the old table takes along rows of other tables that refer to it,
-    con.execute("PRAGMA legacy_alter_table = ON")  # and renaming it renames it in other views and triggers
+    con.execute("PRAGMA legacy_alter_table = ON")  # or renaming the old table renames it in views and triggers of others
     try:
         con.execute("BEGIN IMMEDIATE")
         if _version(con) != _SCHEMA_VERSION: _create(con)
@@ -400,12 +407,11 @@ def _prepare(con: sqlite3.Connection) -> None:
     finally:
         if con.in_transaction: con.execute("ROLLBACK")
         con.execute("PRAGMA legacy_alter_table = OFF")
-        con.execute("PRAGMA foreign_keys = ON")
 
 def _create(con: sqlite3.Connection) -> None:
     old = con.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'workflow_state'").fetchall()
     if old: con.execute("ALTER TABLE workflow_state RENAME TO workflow_state_old")
-    for statement in _SCHEMA.split(";"): con.execute(statement)
+    for statement in _SCHEMA.split("\n\n"): con.execute(statement)
     if old: _migrate(con)
     con.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
     con.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
@@ -431,7 +437,7 @@ def _connect(path: Optional[Path], timeout: float, synchronous: str) -> sqlite3.
     con = sqlite3.connect(name, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
         con.execute(f"PRAGMA synchronous = {synchronous}")
-        con.execute("PRAGMA foreign_keys = ON")
+        con.execute("PRAGMA foreign_keys = OFF")                # or dropping the old table drops rows of others that refer to it
         con.execute("PRAGMA secure_delete = FAST")              # half the bytes for big values, where SQLite is built with ON
         con.execute(f"PRAGMA journal_size_limit = {2 ** 22}")   # a big write leaves no big log behind
     except BaseException:
@@ -527,12 +533,10 @@ class _Database:
             with self._turn(): return self._open_writer().execute(sql, values).fetchall()
         taken: list[Optional[sqlite3.Connection]] = []
         try:
-            taken.extend(map(self._readers.get, (True,), (self.timeout,)))  # as in `_take`
+            taken.extend(map(self._readers.get, (True,)))  # as in `_take`; they always come back
             with self.named:
                 taken[0] = reader = taken[0] or self._connect()
                 return reader.execute(sql, values).fetchall()
-        except queue.Empty:
-            raise sqlite3.OperationalError(f"all readers were busy for timeout={self.timeout} seconds: {self.file}") from None
         finally:
             for con in taken:
                 if con and self.closed: con.close()

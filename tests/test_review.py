@@ -38,7 +38,7 @@ def test_every_place_to_split_and_to_merge_can_be_undone(store, sid):
         for place in rv.split_points(get().clause(i)):
             get().split(place)
             assert ''.join(texts(store, sid)).replace(' ', '').replace('\n', '') == ''.join(TEXT.split())
-            assert len(texts(store, sid)) == 4
+            assert len(texts(store, sid)) == 4 and texts(store, sid)[i + 1][0] == TEXT[place] != ' '
             get().undo()
             assert texts(store, sid) == before
     get().merge()
@@ -85,7 +85,7 @@ def test_an_old_page_changes_nothing(store, sid):
     old = rv.Review(store, 'f', sid)
     rv.Review(store, 'f', sid).accept()
     before = store.get_state('f', sid)
-    for write in (old.accept, old.next, old.merge, lambda: old.comment('x', 0), lambda: old.open('export'), lambda: old.choose('all')):
+    for write in (old.accept, old.next, old.merge, old.undo, old.redo, lambda: old.comment('x', 0), lambda: old.open('export'), lambda: old.choose('all')):
         with pytest.raises(StaleSessionError): write()
     with pytest.raises(StaleSessionError): rv.Review(store, 'f', sid, old.revision)
     with pytest.raises(StaleSessionError): rv.delete(store, 'f', sid, old.revision)

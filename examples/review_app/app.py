@@ -59,8 +59,10 @@ def flow_of(session):
     if "visitor" not in session: session["visitor"] = str(uuid4())
     return f"review/{session['visitor']}"
 
+CSP = "default-src 'self'; img-src data:; frame-ancestors 'none'"  # nothing from anywhere else, no inline scripts
+
 def page(title, *content):
-    return Title(title), HttpHeader("Content-Security-Policy", "default-src 'self'; img-src data:"), HttpHeader("Cache-Control", "no-store"), *content
+    return Title(title), HttpHeader("Content-Security-Policy", CSP), HttpHeader("Cache-Control", "no-store"), *content
 
 # -- the list of sessions
 
@@ -71,7 +73,8 @@ def row(flow, summary, n):
     if rv.is_deleted(summary): return Li(P(Strong(label), " is deleted, for good in a day."), post("put-back", "Put back"), cls="deleted")
     try: review = rv.Review(store, flow, summary.session_id)
     except LookupError: return ""  # deleted in another tab, just now
-    return Li(Div(A(label, href=f"/s/{summary.session_id}/"), progress(review), Small(f"At {review.step} · {summary.updated_at} UTC")), post("delete", "Delete"))
+    where = Small(f"At {review.step} · {summary.updated_at} UTC")
+    return Li(Div(A(label, href=f"/s/{summary.session_id}/"), progress(review), where), post("delete", "Delete"))
 
 def home(flow, n=0, error=None):
     n, count = max(n, 0), store.count_sessions(flow)
@@ -103,7 +106,8 @@ def new(session, file: UploadFile = None, sample: str = "LICENSE"):
 def change_list(change, session, sid, revision, n):
     try: change(store, flow_of(session), sid, revision)
     except StaleSessionError:
-        return FtResponse(home(flow_of(session), n, "That session was changed in another tab, so nothing was done. This is how it is now."), status_code=409)
+        error = "That session was changed in another tab, so nothing was done. This is how it is now."
+        return FtResponse(home(flow_of(session), n, error), status_code=409)
     return Redirect(f"/?n={n}")
 
 @app.post("/s/{sid}/delete")
@@ -151,6 +155,7 @@ def export(review):
             P(A("Markdown", href="export.md", download=True, cls="button main"), " ", A("JSON", href="export.json", download=True, cls="button main"))]
 
 def content(review):
+    "What stands between the buttons."
     return [Hidden(review.revision, id="revision", name="revision"), progress(review), *(export(review) if review.step == "export" else clauses(review))]
 
 def words(review):
@@ -173,7 +178,8 @@ def session_page(review):
     if review.step != "export": actions += [button("previous", "Previous", "k"), button("next", "Next", "j")]
     return page(review.label,
         Header(A("← Sessions", href="/"),
-               Input(value=review.label, name="value", hx_post="rename", hx_trigger="change", aria_label="Name of this session", maxlength=200, autocomplete="off"),
+               Input(value=review.label, name="value", hx_post="rename", hx_trigger="change",
+                     aria_label="Name of this session", maxlength=200, autocomplete="off"),
                Nav(*steps, cls="steps"), Span(hx_get="news", hx_trigger="visibilitychange from:document", hx_disabled_elt="unset")),
         notice, Main(*content(review), id="page"),
         Footer(Div(*actions, cls="actions"), Div(button("undo", undo, "u"), button("redo", redo, "U"), cls="undo")))

@@ -137,8 +137,8 @@ class Review:
         self._write({"only": value}, f"Export {value} clauses")
 
     # `force`: all that this app writes without a label is the cursor, and undo is meant to take it back to where the action was.
-    def undo(self): self.store.undo(*self.ids, self.step, force=True)
-    def redo(self): self.store.redo(*self.ids, self.step, force=True)
+    def undo(self): self.store.undo(*self.ids, self.step, force=True, expected_revision=self.revision)
+    def redo(self): self.store.redo(*self.ids, self.step, force=True, expected_revision=self.revision)
 
     def rename(self, value): self.store.set_session_label(*self.ids, value.strip()[:200] or None)
 
