@@ -341,13 +341,17 @@ def fork_while_writing(path, rounds):
     "Children that come from a process whose threads read and write: all go on, nothing is lost on either side."
     warnings.simplefilter('ignore', DeprecationWarning)  # Python's own, of just this: a fork of a process with threads
     before = fds()
-    store, stop, counts = Store(path), threading.Event(), [0, 0, 0]
+    store, stop, counts = Store(path), threading.Event(), [0, 0, 0, 0]
     def work(t):
         while not stop.is_set():
             counts[t] += 1
             store.update_state('fork', 'parent', {f'{t}': counts[t]})
             assert store.get_state('fork', 'parent')[f'{t}'] == counts[t]
-    threads = [threading.Thread(target=work, args=(t,)) for t in range(3)]
+    def copy():
+        while not stop.is_set():
+            store.backup(path + '.copy')
+            counts[3] += 1
+    threads = [threading.Thread(target=work, args=(t,)) for t in range(3)] + [threading.Thread(target=copy)]
     for thread in threads: thread.start()
     for r in range(rounds):
         child = os.fork()
@@ -355,8 +359,9 @@ def fork_while_writing(path, rounds):
             status = 1
             try:
                 for i in range(5): store.update_state('fork', 'children', {f'{r}-{i}': i})
-                status = store.get_state('fork', 'children', keys=[f'{r}-4']) != {f'{r}-4': 4}
+                assert store.get_state('fork', 'children', keys=[f'{r}-4']) == {f'{r}-4': 4}
                 store.close()
+                status = 0
             finally: os._exit(status)
         assert os.waitpid(child, 0)[1] == 0
     stop.set()
@@ -365,9 +370,10 @@ def fork_while_writing(path, rounds):
     assert store.get_state('fork', 'parent') == {'0': counts[0], '1': counts[1], '2': counts[2], 'last': True}
     assert store.get_state('fork', 'children') == {f'{r}-{i}': i for r in range(rounds) for i in range(5)}
     store.close()
-    say(json.dumps({'forks': rounds, 'writes_of_parent': sum(counts), 'writes_of_children': 5 * rounds, 'lost': 0, 'fds_left': fds() - before}))
+    say(json.dumps({'forks': rounds, 'writes_of_parent': sum(counts[:3]), 'backups_of_parent': counts[3], 'writes_of_children': 5 * rounds, 'lost': 0, 'fds_left': fds() - before}))
 
 def fork_inside_edit(path):
+    "Whatever the child tries with this file is refused, for it would take the parent's lock away."
     store = Store(path)
     with store.edit_step_state('fork', 's', 'review') as state:
         state['n'] = 1
@@ -375,9 +381,11 @@ def fork_inside_edit(path):
         if not child:
             status = 1
             try:
-                try: store.get_state('fork', 's')
-                except sqlite3.ProgrammingError as error: status = path not in str(error)
-                with Store(path) as own: status |= own.get_state('fork', 's') != {}
+                for use in (lambda: store.get_state('fork', 's'), lambda: store.update_state('fork', 's', {'child': 1}), lambda: Store(path)):
+                    try: use()
+                    except sqlite3.ProgrammingError as error: assert path in str(error)
+                    else: raise AssertionError('the child went on with what its parent is using')
+                status = 0
             finally: os._exit(status)
         assert os.waitpid(child, 0)[1] == 0
         state['n'] += 1
