@@ -32,7 +32,7 @@ def fill(path):
                 store.update_step_state('f', f'{s}', step, {'big': big(s, step), 'small': 0})
                 store.update_step_state('f', f'{s}', step, {'small': s, 'big': 0 if step == 'review' else big(s, 'redo')}, undo_label=f'{step} {s}')
 
-def big(s, name): return ''.join(hex(hash((s, name, i)) & 0xffffffffffff)[2:] for i in range(1000))
+def big(s, name): return ''.join(hex(hash((s, name, i)) & 0xffffffffffff)[2:] for i in range(3000))
 
 READS = {
     'list_sessions': lambda store: [store.list_sessions('f', by, way, limit=limit) for by in ('updated_at', 'created_at', 'label', 'current_step') for way in (True, False) for limit in (None, 9)],
