@@ -136,7 +136,7 @@ def test_killed_clicking(tmp_path, rounds, figures):
         shutil.rmtree(folder)
     figures |= {'kills': rounds, 'acknowledged_clicks': clicks, 'undone_and_redone_after': steps, 'half': 0}
 
-@pytest.mark.rounds(60, 1000)
+@pytest.mark.rounds(60, 500)
 def test_two_processes_edit_different_steps(tmp_path, rounds, figures):
     path = str(tmp_path/'wf.db')
     actors = [Actor('two_tabs', path, step, rounds) for step in ('left', 'right')]

@@ -19,7 +19,7 @@ from .processes import Actor, check_file, files, run
 needs_fork = pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system has no fork')
 
 @needs_fork
-@pytest.mark.rounds(15, 300)
+@pytest.mark.rounds(15, 200)
 def test_fork_while_threads_write(tmp_path, rounds, figures):
     figures |= run('fork_while_writing', str(tmp_path/'wf.db'), rounds)
     check_file(tmp_path/'wf.db')
