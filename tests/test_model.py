@@ -77,6 +77,17 @@ class Model(RuleBasedStateMachine):
         "Keys that a labelled write of the scope may touch."
         return self.scopes[scope].state
 
+    def group_for(self, scope, group, updates, touched):
+        "None where a write without a label came between and the value may be kept as several rows: whether that ends the group is shown in the notebook."
+        here = self.scopes[scope]
+        if group is None or not here.undo or here.undo[-1].group != group: return group
+        last = here.undo[-1]
+        for k in set(touched) & set(last.after):
+            now = here.state.get(k, MISSING)
+            if now is last.after[k] or MISSING not in (now, last.after[k]) and ordered(now) == ordered(last.after[k]): continue
+            if any(isinstance(v, dict) and len(text(v)) > 1000 for v in (now, last.before[k], last.after[k], updates.get(k))): return None
+        return group
+
     def changed(self, scope, old, label, group, exists=True):
         "The write is done: count it and keep its undo entry."
         here = self.scopes[scope]
@@ -85,12 +96,15 @@ class Model(RuleBasedStateMachine):
         if not keys and list(old) == list(here.state) and here.exists == exists and not created: return
         self.revision += 1
         here.exists = exists
-        if label is None or not self.depth: return
-        if not keys: return
+        if label is None or not keys: return
+        if not self.depth:
+            here.undo, here.redo = [], []
+            return
         before = {k: copy.deepcopy(old[k]) if k in old else MISSING for k in keys}
         after = {k: copy.deepcopy(here.state[k]) if k in here.state else MISSING for k in keys}
+        follows = group is not None and here.undo and here.undo[-1].group == group and not here.redo
         here.redo = []
-        if group is not None and here.undo and here.undo[-1].group == group:
+        if follows:
             last = here.undo.pop()
             both = Entry(label, group, {**last.before, **{k: v for k, v in before.items() if k not in last.before}}, {**last.after, **after})
             for k in list(before):
@@ -106,6 +120,7 @@ class Model(RuleBasedStateMachine):
     def update_rule(self, scope, updates, remove, label, group):
         here = self.scopes[scope]
         remove = [k for k in remove if k not in updates]
+        group = self.group_for(scope, group, updates, [*updates, *remove])
         self.update(scope, updates, remove=remove, undo_label=label, undo_group=group)
         old = copy.deepcopy(here.state)
         here.state.update(copy.deepcopy(updates))
@@ -117,6 +132,7 @@ class Model(RuleBasedStateMachine):
         here = self.scopes[scope]
         old = copy.deepcopy(here.state)
         drop = [k for k in drop if k not in updates]  # a key taken out and put back is a change of order, shown in the notebook
+        group = self.group_for(scope, group, updates, [*updates, *drop])
         class Stop(Exception): pass
         try:
             with self.edit(scope, undo_label=label, undo_group=group) as state:

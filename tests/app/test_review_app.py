@@ -236,9 +236,10 @@ def test_the_stale_one_of_two_tabs_is_told_and_overwrites_nothing(server, visit)
     first.keyboard.press('a')
     at(first, 2)
     before = session(server, first)
-    for click in ('text=Reject', 'text=Next', '.undo >> text=Nothing to undo'):
-        second.click(click)
+    for action, click in {'reject': 'text=Reject', 'next': 'text=Next', 'undo': '.undo >> text=Nothing to undo'}.items():
+        with second.expect_response(f'**/{action}'): second.click(click)
         expect(notice(second)).to_contain_text('changed in another tab')
+        expect(second.locator('#comment')).to_be_enabled()  # the answer is in the page
         assert session(server, first) == before
     second.keyboard.press('c')
     second.keyboard.type('not to be lost')
