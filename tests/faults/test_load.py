@@ -66,7 +66,7 @@ def open_at_once(folder, rounds, prepare):
     assert files(folder) == sorted(f'{r}.db' for r in range(rounds))
     return {'files': rounds, 'processes': PROCESSES, 'opens': rounds * PROCESSES}
 
-@pytest.mark.rounds(10, 100)
+@pytest.mark.rounds(25, 100)
 def test_opening_a_new_file_at_once(tmp_path, rounds, figures): figures |= open_at_once(tmp_path, rounds, lambda path: {})
 
 @pytest.mark.rounds(10, 100)
