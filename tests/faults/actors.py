@@ -67,7 +67,8 @@ def load(path, me, threads, rounds):
     in_threads(threads, lambda t: [one_round(f'{me}-{t}', i) for i in range(1, rounds)])
     opened, grown = fds() - before, resident() - warm
     store.close()
-    say(json.dumps({'calls': threads * (11 * rounds + rounds // 2), 'fds_open': opened, 'fds_left': fds() - before, 'memory_grown_kb': grown, 'wal_bytes': biggest}))
+    say(json.dumps({'calls': threads * (11 * rounds + rounds // 2), 'fds_open': opened, 'fds_left': fds() - before,
+                    'memory_grown_kb': grown, 'wal_bytes': biggest}))
 
 def merge(path, me, threads, keys):
     store = Store(path)
@@ -370,7 +371,8 @@ def fork_while_writing(path, rounds):
     assert store.get_state('fork', 'parent') == {'0': counts[0], '1': counts[1], '2': counts[2], 'last': True}
     assert store.get_state('fork', 'children') == {f'{r}-{i}': i for r in range(rounds) for i in range(5)}
     store.close()
-    say(json.dumps({'forks': rounds, 'writes_of_parent': sum(counts[:3]), 'backups_of_parent': counts[3], 'writes_of_children': 5 * rounds, 'lost': 0, 'fds_left': fds() - before}))
+    say(json.dumps({'forks': rounds, 'writes_of_parent': sum(counts[:3]), 'backups_of_parent': counts[3], 'writes_of_children': 5 * rounds,
+                    'lost': 0, 'fds_left': fds() - before}))
 
 def fork_inside_edit(path):
     "Whatever the child tries with this file is refused, for it would take the parent's lock away."
@@ -471,9 +473,11 @@ def write_and_say(path, synchronous, writes):
     store = Store(path, synchronous=synchronous)
     def edit(i):
         with store.edit_state('d', 's') as state: state['edited'] = i
-    kinds = [lambda i: store.update_state('d', 's', {'n': i}), lambda i: store.update_step_state('d', 's', 'review', {'n': i}, undo_label=f'{i}'), lambda i: store.set_current_step('d', 's', f'{i}'),
-             lambda i: store.undo('d', 's', 'review'), lambda i: store.redo('d', 's', 'review'), lambda i: store.set_session_label('d', 's', f'{i}'), lambda i: store.create_session('d', f'{i}'),
-             edit, lambda i: store.reset_session('d', 's'), lambda i: store.delete_session('d', 's')]
+    here = 'd', 's'
+    kinds = [lambda i: store.update_state(*here, {'n': i}), lambda i: store.update_step_state(*here, 'review', {'n': i}, undo_label=f'{i}'),
+             lambda i: store.set_current_step(*here, f'{i}'), lambda i: store.undo(*here, 'review'), lambda i: store.redo(*here, 'review'),
+             lambda i: store.set_session_label(*here, f'{i}'), lambda i: store.create_session('d', f'{i}'), edit,
+             lambda i: store.reset_session(*here), lambda i: store.delete_session(*here)]
     say('written', 'open')
     for i in range(writes):
         kinds[i % len(kinds)](i)

@@ -99,7 +99,8 @@ def old_file(path, sessions=40, label=True, extra=''):
                           f'CREATE INDEX idx_workflow_state_updated ON workflow_state (updated_at);{extra}')
         for i in range(sessions):
             flow, session = ('wizard', 'Wizard', 'team:wizard')[i % 3], f'session-{i}'
-            state = {'n': i, 'текст': '€' * 50, '_step_review': {'rows': [{'id': j, 'text': f'{j}' * 8} for j in range(20)], 'at': {'x': i, 'y': 2 ** 70}}}
+            review = {'rows': [{'id': j, 'text': f'{j}' * 8} for j in range(20)], 'at': {'x': i, 'y': 2 ** 70}}
+            state = {'n': i, 'текст': '€' * 50, '_step_review': review}
             states[flow, session] = state
             row = (f'{flow}:{session}', f'step {i}', json.dumps(state), '2024-01-02 03:04:05', '2024-06-07 08:09:10', f'label {i}')
             con.execute(f"INSERT INTO workflow_state VALUES ({', '.join('?' * (5 + label))})", row[:5 + label])

@@ -22,7 +22,8 @@ def clock(monkeypatch):
 def newest_first(store): return [s.session_id for s in store.list_sessions('f')]
 
 WRITES = [lambda store, s: store.update_state('f', s, {'n': random.random()}), lambda store, s: store.set_current_step('f', s, f'{random.random()}'),
-          lambda store, s: store.set_session_label('f', s, f'{random.random()}'), lambda store, s: store.update_step_state('f', s, 'a', {'n': random.random()}, undo_label='x'),
+          lambda store, s: store.set_session_label('f', s, f'{random.random()}'),
+          lambda store, s: store.update_step_state('f', s, 'a', {'n': random.random()}, undo_label='x'),
           lambda store, s: store.undo('f', s, 'a') or WRITES[0](store, s), lambda store, s: store.reset_session('f', s) or WRITES[0](store, s)]
 
 @pytest.mark.parametrize('move', ['stands still', 'set back', 'jumps'])

@@ -25,7 +25,8 @@ def test_full_disk_while_migrating(tmp_path, rounds, figures):
     old_file(tmp_path/'old.db')
     folder = tmp_path/'full'
     folder.mkdir()
-    figures |= run('full_disk_migration', str(folder), str(tmp_path/'old.db'), rounds, before=in_private_mount(folder, '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs'))
+    disk = in_private_mount(folder, '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs')
+    figures |= run('full_disk_migration', str(folder), str(tmp_path/'old.db'), rounds, before=disk)
     assert 0 < figures['refused'] < rounds
 
 def test_full_disk_while_backing_up(tmp_path, figures):
@@ -71,13 +72,15 @@ def full_file(path):
     return path.read_bytes()
 
 def survives(path, content):
-    "Opening and reading `content` gives the truth or a `DatabaseError` that names the path; whether it was refused, and its bytes are then as they were."
+    "Whether `content` is refused with an error that names the path, and its bytes stay as they were; else it reads as `full_file` wrote it."
     path.write_bytes(content)
     try:
         with Store(path) as store:
-            for summary in store.list_sessions('f'):
-                store.get_state('f', summary.session_id)
-                store.get_undo_history('f', summary.session_id, 'review')
+            sessions = [s.session_id for s in store.list_sessions('f', 'created_at', False)]
+            assert sessions == [f'{s}' for s in range(20)]
+            for s in range(20):
+                assert store.get_state('f', f'{s}') == {'n': s, 'text': f'{s}' * 3000, '_step_review': {'at': s}}
+                assert [entry.label for entry in store.get_undo_history('f', f'{s}', 'review').undo] == ['move']
     except sqlite3.DatabaseError as error:
         assert str(path) in str(error)
         assert path.read_bytes() == content
@@ -105,7 +108,7 @@ def test_garbage_file(tmp_path, rounds, figures):
 
 @pytest.mark.rounds(60, 1000)
 def test_overwritten_pages(tmp_path, rounds, figures):
-    "Some pages are noise: a page that is not looked at does no harm, all others are refused."
+    "Some pages are noise: that is seen, or nothing that is read lies there."
     path, chance, refused = tmp_path/'wf.db', random.Random(7), 0
     whole = full_file(path)
     for _ in range(rounds):
@@ -131,7 +134,8 @@ def test_newer_schema(tmp_path, figures):
     figures |= {'refused': 1}
 
 FOREIGN = """
-CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT UNIQUE, note BLOB); CREATE INDEX users_note ON users (note); CREATE VIEW names AS SELECT name FROM users;
+CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT UNIQUE, note BLOB); CREATE INDEX users_note ON users (note);
+CREATE VIEW names AS SELECT name FROM users;
 CREATE TABLE log (what TEXT); CREATE TRIGGER logged AFTER INSERT ON users BEGIN INSERT INTO log VALUES (new.name); END;
 CREATE TABLE workflow_state_old_backup (a); INSERT INTO users VALUES (1, 'Ana', x'00ff'), (2, 'Бен', NULL);"""
 
@@ -185,8 +189,9 @@ def test_old_row_that_is_no_object(tmp_path, bad, figures):
 def test_old_files(tmp_path, label, figures):
     path = tmp_path/'wf.db'
     states = old_file(path, label=label)
-    with closing(sqlite3.connect(path)) as con: con.execute("INSERT INTO workflow_state VALUES ('a:b:empty', NULL, NULL, '2020-01-01 00:00:00', '2020-01-01 00:00:00'"
-                                                            f"{', NULL' if label else ''})"), con.commit()
+    with closing(sqlite3.connect(path)) as con:
+        con.execute("INSERT INTO workflow_state (flow_session_key, state_json) VALUES ('a:b:empty', NULL)")
+        con.commit()
     with Store(path) as store:
         for i, (ids, state) in enumerate(states.items()):
             summary = store.get_session_summary(*ids)
@@ -210,9 +215,9 @@ def test_files_of_published_releases(tmp_path, figures):
         with Store(path) as store:
             for row in rows:
                 ids = row['flow_session_key'].rsplit(':', 1)
-                summary = store.get_session_summary(*ids)
+                summary, columns = store.get_session_summary(*ids), ('label', 'current_step', 'created_at', 'updated_at')
                 assert repr(store.get_state(*ids)) == repr(json.loads(row['state_json'] or '{}'))
-                assert [summary.label, summary.current_step, summary.created_at, summary.updated_at] == [row.get('label'), *(row[k] for k in ('current_step', 'created_at', 'updated_at'))]
+                assert [getattr(summary, column) for column in columns] == [row.get(column) for column in columns]
             assert sum(map(store.count_sessions, store.list_flows())) == len(rows)
         check_file(path)
         figures['sessions'] += len(rows)

@@ -35,7 +35,8 @@ def fill(path):
 def big(s, name): return ''.join(hex(hash((s, name, i)) & 0xffffffffffff)[2:] for i in range(3000))
 
 READS = {
-    'list_sessions': lambda store: [store.list_sessions('f', by, way, limit=limit) for by in ('updated_at', 'created_at', 'label', 'current_step') for way in (True, False) for limit in (None, 9)],
+    'list_sessions': lambda store: [store.list_sessions('f', by, descending, limit=limit) for by in ('updated_at', 'created_at', 'label', 'current_step')
+                                    for descending in (True, False) for limit in (None, 9)],
     'get_session_summary': lambda store: store.get_session_summary('f', '7'),
     'count_sessions': lambda store: store.count_sessions('f'),
     'session_exists': lambda store: store.session_exists('f', '7'),
