@@ -519,7 +519,8 @@ class _Database:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         "Hold the lock of the writer; a thread in an edit block holds it already."
-        lock, held = self._lock, list[bool]()
+        lock = self._lock
+        held: list[bool] = []
         try:
             if self._owner != threading.get_ident():
                 held.extend(map(lock.acquire, (True,), (self.timeout,)))  # one call of C, so that no interrupt (Ctrl-C) comes between the lock and the note of it
@@ -549,7 +550,8 @@ class _Database:
         me = threading.get_ident()
         if self._owner == me:
             raise RuntimeError("this thread is inside an edit block of the same store: change the state that the block gave, or write after it")
-        lock, held, ours = self._lock, list[bool](), True
+        lock, ours = self._lock, True
+        held: list[bool] = []
         try:
             held.extend(map(lock.acquire, (True,), (self.timeout,)))  # as in `_turn`
             if not held[0]: raise self._busy()
@@ -673,9 +675,9 @@ def _find_or_make(con: sqlite3.Connection, flow_id: str, session_id: str, expect
     assert found  # the transaction holds the lock
     return found
 
-def _forget(con: sqlite3.Connection, session: int, scopes: Iterable[str]) -> None:
-    "Drop the undo entries of some scopes."
-    con.executemany("DELETE FROM workflow_undo WHERE session = ? AND scope = ?", [(session, scope) for scope in scopes])
+def _forget(con: sqlite3.Connection, session: int, scope: str) -> None:
+    "Drop the undo entries of a scope."
+    con.execute("DELETE FROM workflow_undo WHERE session = ? AND scope = ?", (session, scope))
 
 def _touch(con: sqlite3.Connection, session: _Session, growth: int = 0) -> None:
     "Count the change."
@@ -918,9 +920,11 @@ def _replace(con: sqlite3.Connection, session: _Session, ask: _Change, old: _Row
     growth = 0
     if old != new:
         growth = _save(con, session.id, old, new)
-        if ask.label is None: _forget(con, session.id, [a for a, b, _ in old if not b and _is_step(a) and (a, "", "") not in new])
+        if ask.label is None:
+            for a, b, _ in old:
+                if not b and (a, "", "") not in new and _is_step(a): _forget(con, session.id, a)
         elif ask.limit.depth: _record(con, session, ask.scope, old, new, ask.label, ask.group, ask.limit)
-        else: _forget(con, session.id, [ask.scope])
+        else: _forget(con, session.id, ask.scope)
     if old != new or not session.revision: _touch(con, session, growth)
 
 # %% ../nbs/state_store.ipynb #merge
