@@ -20,7 +20,7 @@ import uuid
 import weakref
 import zlib
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from io import StringIO
@@ -334,8 +334,9 @@ class _NamesPath:
     "Adds the path to each error of SQLite that leaves the block, and makes one of text that can't be parsed."
     def __init__(self, path: str) -> None: self.path = path
     def __enter__(self) -> None: pass
-    def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
-        if error is None: return
+    def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None: self.explain(error)
+
+    def explain(self, error: Optional[BaseException]) -> None:
         if isinstance(error, sqlite3.Error) and self.path not in str(error): error.args = (f"{error}: {self.path}",)
         if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, zlib.error)):
             raise sqlite3.DatabaseError(f"the file is damaged, a stored value can't be read ({error}): {self.path}") from error
@@ -512,17 +513,18 @@ class _Database:
             self._writer, self._number = con, _file_number(self.file)
         return self._writer
 
-    def _take(self, lock: threading.Lock, held: list[bool]) -> None:
-        "Put True into `held` once the lock is taken: in one call of C, so that no interrupt (Ctrl-C) comes between the two."
-        held.extend(map(lock.acquire, (True,), (self.timeout,)))
-        if not held[0]: raise sqlite3.OperationalError(f"another thread has been writing for longer than timeout={self.timeout} seconds: {self.file}")
+    def _busy(self) -> sqlite3.OperationalError:
+        return sqlite3.OperationalError(f"another thread has been writing for longer than timeout={self.timeout} seconds: {self.file}")
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
         "Hold the lock of the writer; a thread in an edit block holds it already."
-        lock, held = self._lock, list[bool]()
+        lock = self._lock
+        held: list[bool] = []
         try:
-            if self._owner != threading.get_ident(): self._take(lock, held)
+            if self._owner != threading.get_ident():
+                held.extend(map(lock.acquire, (True,), (self.timeout,)))  # one call of C, so that no interrupt (Ctrl-C) comes between the lock and the note of it
+                if not held[0]: raise self._busy()
             yield
         finally:
             if True in held: lock.release()
@@ -533,7 +535,7 @@ class _Database:
             with self._turn(): return self._open_writer().execute(sql, values).fetchall()
         taken: list[Optional[sqlite3.Connection]] = []
         try:
-            taken.extend(map(self._readers.get, (True,)))  # as in `_take`; they always come back
+            taken.extend(map(self._readers.get, (True,)))  # as in `_turn`; they always come back
             with self.named:
                 taken[0] = reader = taken[0] or self._connect()
                 return reader.execute(sql, values).fetchall()
@@ -548,19 +550,25 @@ class _Database:
         me = threading.get_ident()
         if self._owner == me:
             raise RuntimeError("this thread is inside an edit block of the same store: change the state that the block gave, or write after it")
-        lock, held = self._lock, list[bool]()
+        lock, ours = self._lock, True
+        held: list[bool] = []
         try:
-            self._take(lock, held)
+            held.extend(map(lock.acquire, (True,), (self.timeout,)))  # as in `_turn`
+            if not held[0]: raise self._busy()
             con = self._writer or self._open_writer()
             try:
                 self._owner = me
-                with self.named:
-                    if self.path and _file_number(self.file) != self._number:
-                        raise sqlite3.OperationalError("the file was deleted or replaced under the open store, open a new one")
-                    con.execute("BEGIN IMMEDIATE")
-                with nullcontext() if theirs else self.named: yield con
+                if self.path and _file_number(self.file) != self._number:
+                    raise sqlite3.OperationalError("the file was deleted or replaced under the open store, open a new one")
+                con.execute("BEGIN IMMEDIATE")
+                ours = not theirs
+                yield con
+                ours = True
                 if self._writer is not con: raise sqlite3.ProgrammingError(self.closed)  # a child that was forked in the block
-                with self.named: con.execute("COMMIT")
+                con.execute("COMMIT")
+            except Exception as error:
+                if ours: self.named.explain(error)  # the caller's own errors are his
+                raise
             finally:
                 self._owner = None
                 if self._writer is con and con.in_transaction: con.execute("ROLLBACK")
@@ -667,9 +675,9 @@ def _find_or_make(con: sqlite3.Connection, flow_id: str, session_id: str, expect
     assert found  # the transaction holds the lock
     return found
 
-def _forget(con: sqlite3.Connection, session: int, scopes: Iterable[str]) -> None:
-    "Drop the undo entries of some scopes."
-    con.executemany("DELETE FROM workflow_undo WHERE session = ? AND scope = ?", [(session, scope) for scope in scopes])
+def _forget(con: sqlite3.Connection, session: int, scope: str) -> None:
+    "Drop the undo entries of a scope."
+    con.execute("DELETE FROM workflow_undo WHERE session = ? AND scope = ?", (session, scope))
 
 def _touch(con: sqlite3.Connection, session: _Session, growth: int = 0) -> None:
     "Count the change."
@@ -912,9 +920,11 @@ def _replace(con: sqlite3.Connection, session: _Session, ask: _Change, old: _Row
     growth = 0
     if old != new:
         growth = _save(con, session.id, old, new)
-        if ask.label is None: _forget(con, session.id, [a for a, b, _ in old if not b and _is_step(a) and (a, "", "") not in new])
+        if ask.label is None:
+            for a, b, _ in old:
+                if not b and (a, "", "") not in new and _is_step(a): _forget(con, session.id, a)
         elif ask.limit.depth: _record(con, session, ask.scope, old, new, ask.label, ask.group, ask.limit)
-        else: _forget(con, session.id, [ask.scope])
+        else: _forget(con, session.id, ask.scope)
     if old != new or not session.revision: _touch(con, session, growth)
 
 # %% ../nbs/state_store.ipynb #merge
