@@ -136,9 +136,10 @@ def _split(
     a, b, c = (*path, "", "")[:3]
     if len(path) < 3 and isinstance(value, dict):
         if always or len(value) <= _FEW_KEYS:
-            rows = [((a, b, c), "{}")]
-            for key, part in _by_key(path, value).items(): rows += _split((*path, key), part)
+            keys, rows = _by_key(path, value), [((a, b, c), "{}")]
+            for key, part in keys.items(): rows += _split((*path, key), part)
             if always or sum(_size(*row) for row in rows) > _PAGE: return rows
+            return [((a, b, c), "{" + ",".join([f"{key}:{text}" for key, (_, text) in zip(keys, rows[1:])]) + "}")]  # none of the parts was opened, all are smaller
         elif not set(map(type, value)) <= {str}: _by_key(path, value)
     text = _json([[[value]]])[3:-3] if isinstance(value, (dict, list, tuple)) else _json(value)  # as deep as it will be read: what is too deep for that is refused now
     return [((a, b, c), text)]
