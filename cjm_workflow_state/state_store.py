@@ -6,29 +6,38 @@
 from __future__ import annotations  # so that signatures read as they are written, here and in the docs
 
 # %% auto #0
-__all__ = ['SessionSummary', 'UndoEntry', 'UndoHistory', 'StaleSessionError', 'UndoConflictError', 'SQLiteWorkflowStateStore']
+__all__ = ['SessionSummary', 'UndoEntry', 'UndoHistory', 'SessionSnapshot', 'StaleSessionError', 'UndoConflictError',
+           'SessionEdit', 'WorkflowStateStore', 'SQLiteWorkflowStateStore']
 
 # %% ../nbs/state_store.ipynb #imports
+import builtins
 import json
 import os
 import queue
 import re
 import sqlite3
+import sys
 import threading
 import time
 import uuid
 import weakref
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from io import StringIO
+from functools import lru_cache
+from html import escape
+from importlib import import_module
+from itertools import count, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Union
+from types import NoneType
+from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Protocol, Union
 
-from .history import DEFAULT_MAX_HISTORY_DEPTH, _check_int
+from .history import (
+    DEFAULT_MAX_HISTORY_DEPTH, GONE, Field, Fields, _check_int, changed_fields, conflicting_fields, restore_fields)
 
 # %% ../nbs/state_store.ipynb #summary
 @dataclass
@@ -49,7 +58,7 @@ class UndoEntry:
     "One action that can be undone or redone."
     label: str       # What the action is called in a menu
     created_at: str  # UTC, `YYYY-MM-DD HH:MM:SS`, of the action
-    keys: List[str]  # Top-level keys of the state or step that it changed
+    keys: List[str]  # Top-level keys of the state, or of the step, that it changed
 
 # %% ../nbs/state_store.ipynb #undo-history
 @dataclass
@@ -57,6 +66,59 @@ class UndoHistory:
     "What can be undone and redone; each list begins with the one that the next call would take."
     undo: List[UndoEntry]
     redo: List[UndoEntry]
+
+# %% ../nbs/state_store.ipynb #session-snapshot
+@dataclass
+class SessionSnapshot(SessionSummary):
+    "All of a session, as it was at one moment: no write of anybody lies between its parts."
+    state: Dict[str, Any] = field(default_factory=dict) # The session's own keys, without its steps
+    _steps: Dict[str, Dict[str, Any]] = field(default_factory=dict, repr=False)
+    _histories: Dict[str, UndoHistory] = field(default_factory=dict, repr=False)
+    _asked: Optional[List[str]] = field(default=None, repr=False)  # steps that were asked for; `None`: all
+
+    def step(self, step_id: str) -> Dict[str, Any]:
+        "The state of one step; `{}` if it has none. `LookupError` if it was not asked for."
+        self._check(step_id)
+        return self._steps.get(step_id, {})
+
+    def history(self, step_id: Optional[str] = None) -> UndoHistory:
+        "What `undo` and `redo` would take, in a step's scope or in the session's."
+        if step_id is not None: self._check(step_id)
+        return self._histories.get("" if step_id is None else _scope(step_id)[0], UndoHistory([], []))
+
+    def _check(self, step_id: str) -> None:
+        if self._asked is not None and step_id not in self._asked:
+            raise LookupError(f"step {step_id!r} was not loaded: name it in steps={self._asked!r}")
+
+    def _repr_html_(self) -> str: return _session_html(self)
+
+# %% ../nbs/state_store.ipynb #session-html
+def _cut(value: Any, most: int = 200) -> str:
+    "`value` as escaped text of a bounded length."
+    text = str(value)
+    return escape(text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)")
+
+def _folded(name: str, value: Any) -> str:
+    "A value as a tree that folds; of long ones the beginning."
+    if not isinstance(value, (dict, list)): return f"<div><b>{_cut(name)}</b>: <code>{_cut(repr(value))}</code></div>"
+    parts = list(value.items() if isinstance(value, dict) else enumerate(value))
+    inside = "".join(_folded(str(key), part) for key, part in parts[:50])
+    more = f"<div>… {len(parts) - 50:,} more</div>" if len(parts) > 50 else ""
+    size = f"{len(parts):,} {'keys' if isinstance(value, dict) else 'items'}"
+    below = f'<div style="margin-left:1.5em">{inside}{more}</div>'
+    return f"<details><summary><b>{_cut(name)}</b>: {size}</summary>{below}</details>"
+
+def _session_html(one: SessionSnapshot) -> str:
+    head = (f"<b>{_cut(one.label or one.session_id)}</b> · flow {_cut(one.flow_id)} · session {_cut(one.session_id)}"
+            f" · step {_cut(one.current_step)} · revision {one.revision} · {one.state_size_bytes:,} bytes · {one.updated_at}")
+    parts = [_folded("state", one.state)]
+    parts += [_folded(f"step {step}", value) for step, value in one._steps.items()]
+    for scope, history in one._histories.items():
+        of = f" of {_cut(json.loads(scope)[6:])}" if scope else ""
+        for name, entries in ("undo", history.undo), ("redo", history.redo):
+            labels = " ← ".join(_cut(entry.label, 60) for entry in entries[:5])
+            if entries: parts.append(f"<div>{name}{of}: {labels}</div>")
+    return f"<div>{head}</div>{''.join(parts)}"
 
 # %% ../nbs/state_store.ipynb #stale-error
 class StaleSessionError(Exception):
@@ -74,25 +136,39 @@ class StaleSessionError(Exception):
 
 # %% ../nbs/state_store.ipynb #conflict-error
 class UndoConflictError(Exception):
-    "A key that the action touched was changed since by a write without a label."
+    "A field that the action changed holds something else now, from a write without a label or from another scope."
     def __init__(self,
-        keys: List[str]  # Top-level keys that no longer hold what the action wrote
+        keys: List[str],                  # Top-level keys of those fields, of the state or of the step
+        fields: Optional[List[str]] = None # The fields, as `doc.cursor`
     ) -> None:
-        super().__init__(keys)
-        self.keys = keys
+        super().__init__(keys, fields)
+        self.keys, self.fields = keys, fields or keys
 
     def __str__(self) -> str:
-        return (f"changed since by a write without undo_label: {', '.join(map(repr, self.keys))}; "
-                "force=True overwrites that change")
+        return (f"changed since the action: {', '.join(map(repr, self.fields))}; to overwrite that change, "
+                f"use force=True, or force= with all keys that may be overwritten ({', '.join(map(repr, self.keys))})")
 
 # %% ../nbs/state_store.ipynb #json
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_Encode = Callable[[Any], str]
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+def _unknown(value: Any) -> Any:
+    "What JSON doesn't know, by a name that is not also one of Python's own."
+    kind = type(value)
+    name = f"{kind.__module__}.{kind.__qualname__}" if hasattr(builtins, kind.__name__) else kind.__name__
+    raise TypeError(f"Object of type {name} is not JSON serializable")
+
+def _encoder(default: Optional[Callable[[Any], Any]] = None) -> _Encode:
+    return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=default or _unknown).encode
+
+_encode = _encoder()
+
 def _json(
-    value: Any # Anything that `json.dumps` takes
-) -> str: # Compact text that SQLite can hold; equal for equal values
-    text = _encode(value)
+    value: Any, # Anything that `json.dumps` takes
+    encode: _Encode = _encode
+) -> str: # Compact text that a database can hold; equal for equal values
+    nested = not isinstance(value, (str, int, float, NoneType))
+    text = encode([[[value]]])[3:-3] if nested else encode(value)  # as deep as it is read, or refused
     if text.isascii(): return text
     try:
         text.encode()
@@ -101,170 +177,341 @@ def _json(
         text = _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", joined)
     return text
 
+# %% ../nbs/state_store.ipynb #loads
+_decoders: list[Any] = []
+
+def _loads(text: str) -> Any:
+    "The value of a JSON text: by msgspec, if it is installed, but for what it refuses (`NaN`, lone surrogates)."
+    if not _decoders:
+        try: _decoders.append(import_module("msgspec.json").decode)
+        except ImportError: _decoders.append(json.loads)
+    try: return _decoders[0](text)
+    except Exception: return json.loads(text)
+
 # %% ../nbs/state_store.ipynb #key
 def _key(
     key: Any # A dict's key
 ) -> str: # Its JSON text, quotes included
     return _json(key) if isinstance(key, str) else _encode({key: 0})[1:-3]
 
-# %% ../nbs/state_store.ipynb #row-size
-_Path = tuple[str, str, str]          # keys as JSON text, from the top; "" where the path is shorter
-_Rows = dict[_Path, tuple[int, str]]  # path -> position among its siblings, JSON text
+def _by_key(value: dict[Any, Any], where: str = "the dict") -> dict[str, Any]:
+    "`value` by the JSON texts of its keys."
+    parts = {_key(key): part for key, part in value.items()}
+    if len(parts) < len(value): raise ValueError(f"two keys of {where} become the same key in JSON: {list(value)}")
+    return parts
+
+# %% ../nbs/state_store.ipynb #row
+_Path = tuple[str, ...]   # keys from the top as JSON texts, one to three of them
+_Row = tuple[int, str]    # position among the keys of one dict; JSON: `{}` of an opened dict, "" if it was not loaded
+_Rows = dict[_Path, _Row]
+
+def _columns(path: _Path) -> _Path: return (*path, "", "")[:3]
 
 def _size(path: _Path, text: str) -> int:
     "Bytes of `key:value,` in the state's JSON."
-    a, b, c = path
-    pair = (c or b or a) + text
+    pair = path[-1] + text
     return 2 + (len(pair) if pair.isascii() else len(pair.encode()))
 
-# %% ../nbs/state_store.ipynb #split
+# %% ../nbs/state_store.ipynb #flatten
+_DEPTH = 3      # keys of a row's path at most; undo has a depth of its own, `FIELD_DEPTH`
 _FEW_KEYS = 64  # a dict of more is a map, not a record
 _PAGE = 2048    # bytes; SQLite writes whole pages, so opening a dict that fits into half a page saves nothing
 
-def _by_key(path: tuple[str, ...], value: dict[Any, Any]) -> dict[str, Any]:
-    "`value` by the JSON texts of its keys."
-    parts = {_key(key): part for key, part in value.items()}
-    if len(parts) < len(value):
-        raise ValueError(f"two keys of {'.'.join(path) or 'the dict'} become the same key in JSON: {list(value)}")
-    return parts
+def _flatten(
+    path: _Path,         # Where the value stands
+    value: Any,           # Anything that JSON can hold
+    opened: bool = False, # Open it whatever its size, as a step's state is
+    encode: _Encode = _encode
+) -> dict[_Path, str]: # Text of each row: one, or for an opened dict `{}` and those of its keys
+    if not isinstance(value, dict) or len(path) == _DEPTH:
+        text = _json(value, encode)
+        if text[0] != "{" or len(path) == _DEPTH: return {path: text}
+        value = json.loads(text)  # a dict that `default` made
+    if len(value) > _FEW_KEYS and not opened:
+        if set(map(type, value)) != {str}: _by_key(value, ".".join(path))
+        return {path: _json(value, encode)}
+    rows: dict[_Path, str] = {}
+    for key, part in _by_key(value, ".".join(path)).items(): rows.update(_flatten((*path, key), part, False, encode))
+    if opened or sum(map(_size, rows, rows.values())) > _PAGE: return {path: "{}", **rows}
+    pairs = [f"{inner[-1]}:{text}" for inner, text in rows.items()]  # no part was opened, all are smaller
+    return {path: "{" + ",".join(pairs) + "}"}
 
-def _split(
-    path: tuple[str, ...], # Keys from the top, as JSON texts
-    value: Any,            # What is there
-    always: bool = False   # Open it whatever its size, as a step's state is
-) -> list[tuple[_Path, str]]: # Path and text of each row; an opened dict is `{}` and a row for each of its keys
-    a, b, c = (*path, "", "")[:3]
-    if len(path) < 3 and isinstance(value, dict):
-        if always or len(value) <= _FEW_KEYS:
-            keys, rows = _by_key(path, value), [((a, b, c), "{}")]
-            for key, part in keys.items(): rows += _split((*path, key), part)
-            if always or sum(_size(*row) for row in rows) > _PAGE: return rows
-            return [((a, b, c), "{" + ",".join([f"{key}:{text}" for key, (_, text) in zip(keys, rows[1:])]) + "}")]  # none of the parts was opened, all are smaller
-        elif not set(map(type, value)) <= {str}: _by_key(path, value)
-    text = _json([[[value]]])[3:-3] if isinstance(value, (dict, list, tuple)) else _json(value)  # as deep as it will be read: what is too deep for that is refused now
-    return [((a, b, c), text)]
+# %% ../nbs/state_store.ipynb #tree
+_Tree = dict[str, Any]  # key -> JSON text, or a tree; a key is a JSON text too
+_position = itemgetter(3)
 
-# %% ../nbs/state_store.ipynb #join
-def _join(
-    rows: Iterable[tuple[str, str, str, int, str]] # Path, position among its siblings, text
-) -> str: # Text of the object that the rows are
-    rows = sorted(rows, key=itemgetter(3))
-    inside: dict[tuple[str, ...], list[str]] = {}  # path of an opened dict -> its `key:text`
-    for a, b, c, _, text in rows:
-        if c: inside.setdefault((a, b), []).append(f"{c}:{text}")
-    for a, b, c, _, text in rows:
-        if b and not c: inside.setdefault((a,), []).append(f"{b}:{{{','.join(inside[a, b])}}}" if (a, b) in inside else f"{b}:{text}")
-    parts = [f"{a}:{{{','.join(inside[a,])}}}" if (a,) in inside else f"{a}:{text}" for a, b, _, _, text in rows if not b]
-    return "{" + ",".join(parts) + "}"
+def _tree(
+    rows: Iterable[tuple[Any, ...]] # k1, k2, k3, position, text, as they come from the database
+) -> _Tree: # What they hold, as dicts of dicts, in the order of the positions
+    first: _Tree = {}
+    second: dict[str, _Tree] = {}
+    third: dict[tuple[str, str], _Tree] = {}
+    for k1, k2, k3, _, text in sorted(rows, key=_position):
+        if not k2: first[k1] = text
+        elif not k3: second.setdefault(k1, {})[k2] = text
+        else: third.setdefault((k1, k2), {})[k3] = text
+    for (k1, k2), inner in third.items(): second.setdefault(k1, {})[k2] = inner
+    first.update(second)
+    return first
+
+def _tree_of(rows: _Rows) -> _Tree: return _tree((*_columns(path), *row) for path, row in rows.items())
+
+# %% ../nbs/state_store.ipynb #text
+def _text(
+    tree: Union[_Tree, str] # A tree, or a part of one
+) -> str: # Its JSON; each piece is copied once
+    pieces: list[str] = []
+    def add(part: Union[_Tree, str]) -> None:
+        if isinstance(part, str): return pieces.append(part)
+        before = "{"
+        for key, inner in part.items():
+            pieces.extend((before, key, ":"))
+            add(inner)
+            before = ","
+        pieces.append("}" if part else "{}")
+    add(tree)
+    return "".join(pieces)
 
 # %% ../nbs/state_store.ipynb #place
+def _positions(old: Iterable[Optional[int]], fresh: Iterator[int]) -> list[int]:
+    "Positions that go up: the old ones where they do, what lies between them for others, fresh ones at the end."
+    positions: list[int] = []
+    last, waiting = -1, 0
+    for position in old:
+        if position is None or position - last <= waiting: waiting += 1
+        else:
+            positions += [last + (position - last) * i // (waiting + 1) for i in range(1, waiting + 1)]
+            positions.append(position)
+            last, waiting = position, 0
+    return positions + list(islice(fresh, waiting))
+
 def _place(
-    rows: list[tuple[_Path, str]], # What `_split` made
-    old: _Rows,                    # What is stored there now
-    fresh: int,                    # First position that was never used
-    merge: tuple[str, ...] | None = None # Path of the dict in which old keys keep their place whatever the order of `rows`
-) -> _Rows: # `rows` with positions: the old one where that keeps the order, else a fresh one
-    placed: _Rows = {}
-    last: dict[tuple[str, ...], int] = {}
-    for path, text in rows:
-        parent = tuple(filter(None, path))[:-1]
-        position = old[path][0] if path in old else -1
-        if position <= last.get(parent, -1) and not (parent == merge and path in old):
-            position, fresh = fresh, fresh + 1
-        last[parent] = position
-        placed[path] = position, text
-    return placed
+    texts: dict[_Path, str], # What `_flatten` made
+    old: _Rows,              # What is stored there now
+    fresh: Iterator[int],    # Positions that no row of the session ever had
+    merged: Optional[_Path] = None # The dict whose old keys keep their place whatever the order of `texts`
+) -> _Rows: # The same with positions; what was there keeps its own where the order allows
+    siblings: dict[_Path, list[_Path]] = {}
+    for path in texts: siblings.setdefault(path[:-1], []).append(path)
+    rows: _Rows = {}
+    for outer, paths in siblings.items():
+        before = [old[path][0] if path in old else None for path in paths]
+        if outer == merged: positions = [next(fresh) if position is None else position for position in before]
+        else: positions = _positions(before, fresh)
+        for path, position in zip(paths, positions): rows[path] = position, texts[path]
+    return rows
 
 # %% ../nbs/state_store.ipynb #ids
-def _check_text(argument: str, value: Any) -> None:
+def _check_text(argument: str, value: Any, least: int = 1) -> None:
     if not isinstance(value, str): raise TypeError(f"{argument} must be a str, not {type(value).__name__}")
-    if value.isascii(): return
+    if len(value) < least: raise ValueError(f"{argument} must not be empty")
     try: value.encode()
     except UnicodeEncodeError:
         raise ValueError(f"{argument} holds half of a surrogate pair, which is no character: {value!r}") from None
 
-def _check_id(argument: str, value: Any) -> None:
-    _check_text(argument, value)
-    if not value: raise ValueError(f"{argument} must not be empty")
-
 def _check_session(flow_id: Any, session_id: Any) -> None:
-    _check_id("flow_id", flow_id)
-    _check_id("session_id", session_id)
+    for argument, value in ("flow_id", flow_id), ("session_id", session_id):
+        if type(value) is not str or not value or not value.isascii(): _check_text(argument, value)
 
 def _check_keys(argument: str, keys: Any) -> list[str]:
     "`keys` as JSON texts, each once."
-    if isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable): raise TypeError(f"{argument} must be a list of keys, not {keys!r}")
+    if isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable):
+        raise TypeError(f"{argument} must be a list of keys, not {keys!r}")
     names: dict[str, None] = {}
     for key in keys:
         if not isinstance(key, str): raise TypeError(f"{argument} must hold str keys, not {key!r}")
         names[_key(key)] = None
     return list(names)
 
-# %% ../nbs/state_store.ipynb #checks
+# %% ../nbs/state_store.ipynb #ask
 _NO_LIMIT = 2 ** 62  # more than a file holds of rows, or a time of microseconds
 
-def _check_revision(expected: Any) -> None:
-    if expected is not None: _check_int("expected_revision", expected, 0)
+class _Ask(NamedTuple):
+    "What a caller asks of a write, besides the new values."
+    scope: _Path = ()              # () for the session, else the step's key
+    expected: Optional[int] = None # revision
+    label: Optional[str] = None
+    group: Optional[str] = None
 
-def _scope(step_id: str) -> str:
-    "Key of a step's state inside the state, as JSON text."
-    _check_id("step_id", step_id)
-    return _key("_step_" + step_id)
+    def check(self, flow_id: Any, session_id: Any) -> None:
+        _check_session(flow_id, session_id)
+        if self.expected is not None: _check_int("expected_revision", self.expected, 0)
+        if self.label is not None:
+            _check_text("undo_label", self.label)
+            if self.label.isspace() or len(self.label) > 1000:
+                raise ValueError(f"undo_label must be 1 to 1,000 characters and not blank, not {self.label[:20]!r}")
+        if self.group is not None:
+            _check_text("undo_group", self.group, least=0)
+            if self.label is None: raise ValueError("undo_group needs an undo_label: nothing else can be undone")
+
+# %% ../nbs/state_store.ipynb #step
+def _scope(step_id: str) -> _Path:
+    "Where a step's state stands in the state."
+    _check_text("step_id", step_id)
+    return (_key("_step_" + step_id),)
 
 def _is_step(key: str) -> bool:
     "Whether JSON text `key` is a step's key; `_step_` alone names no step."
     return key.startswith('"_step_') and key != '"_step_"'
 
 # %% ../nbs/state_store.ipynb #culprit
-def _shown(key: Any) -> str:
-    try: return repr(key)
-    except ValueError: return f"<{type(key).__name__}>"  # an int of more digits than Python prints
-
-def _culprit(name: str, value: Any) -> Optional[str]:
+def _culprit(name: str, value: Any, encode: _Encode = _encode) -> Optional[str]:
     "Path of the part of `value` that JSON can't hold (`segments[3].when`), `None` if it can hold all."
     def fails(part: Any) -> bool:
-        try: _encode([[[part]]])
+        try: encode([[[part]]])
         except (TypeError, ValueError, RecursionError): return True
         return False
+
+    def parts(value: Any) -> Iterator[tuple[str, Any, Any]]:
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            try: yield f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]", key, part
+            except ValueError: yield f"[<{type(key).__name__}>]", key, part  # an int of more digits than Python prints
+
     if not fails(value): return None
     for _ in range(50):  # deeper is too deep to name, or a circle
-        if isinstance(value, dict):
-            odd = next((key for key in value if fails({key: 0})), None)
-            if odd is not None: return f"{name}[{_shown(odd)}]"
-            parts = [(f".{key}" if str(key).isidentifier() else f"[{key!r}]", part) for key, part in value.items()]
-        elif isinstance(value, (list, tuple)): parts = [(f"[{i}]", part) for i, part in enumerate(value)]
-        else: break
-        found = next(((suffix, part) for suffix, part in parts if fails(part)), None)
+        if not isinstance(value, (dict, list, tuple)): break
+        found = next((found for found in parts(value) if fails({found[1]: 0}) or fails(found[2])), None)
         if found is None: break
-        name, value = name + found[0], found[1]
-    return name
+        suffix, key, value = found
+        name += suffix
+        if fails({key: 0}): break
+    return name.lstrip(".")
 
-# %% ../nbs/state_store.ipynb #entries
-def _entries(
-    argument: str,           # Its name, for messages
-    state: Any,              # A dict with `str` keys
-    step: str = ""           # Key of the step whose state it is, as JSON text; "" for the whole state
-) -> list[tuple[_Path, str]]: # Rows of all its keys
+# %% ../nbs/state_store.ipynb #texts
+def _texts(
+    argument: str, # Its name, for messages
+    state: Any,    # A dict with `str` keys
+    scope: _Path,  # Where it stands: () for the whole state, else the step's key
+    encode: _Encode = _encode
+) -> dict[_Path, str]: # Text of each row of its keys
     if not isinstance(state, dict): raise TypeError(f"{argument} must be a dict, not {type(state).__name__}")
-    for key in state:
-        if not isinstance(key, str): raise TypeError(f"keys of {argument} must be str, not {key!r}")
-    rows = []
-    for name, (key, value) in zip(_by_key((), state), state.items()):
-        opened = not step and _is_step(name)
-        if opened and not isinstance(value, dict):
-            raise ValueError(f"{argument}[{key!r}] is a step's state and must be a dict, not {type(value).__name__}")
-        try:
-            rows += _split((step, name) if step else (name,), value, always=opened)
+    odd = [key for key in state if not isinstance(key, str)]
+    if odd: raise TypeError(f"keys of {argument} must be str, not {odd[0]!r}")
+    texts: dict[_Path, str] = {}
+    for name, value in _by_key(state, argument).items():
+        step = not scope and _is_step(name)
+        if step and not isinstance(value, dict):
+            where = f"{argument}[{json.loads(name)!r}]"
+            raise ValueError(f"{where} is a step's state and must be a dict, not {type(value).__name__}")
+        try: texts.update(_flatten((*scope, name), value, step, encode))
         except (TypeError, ValueError, RecursionError) as error:
-            path = _culprit(key if key.isidentifier() else repr(key), value)
-            if path is None: raise
-            raise TypeError(f"{path} is not JSON: {error}") from None
-    return rows
+            culprit = _culprit("", {json.loads(name): value}, encode)
+            if culprit is None: raise
+            raise TypeError(f"{culprit} is not JSON: {error}") from None
+    return texts
 
-# %% ../nbs/state_store.ipynb #schema
+# %% ../nbs/state_store.ipynb #split
+_decode = json.JSONDecoder().raw_decode
+
+def _split(
+    part: Any # A part of a tree
+) -> Optional[_Tree]: # Its keys, as JSON texts, and what stands there; `None` if it is no dict
+    if not isinstance(part, str): return part if isinstance(part, dict) else None
+    if not part.startswith("{"): return None
+    parts: _Tree = {}
+    start = 1
+    while part[start] != "}":
+        colon = _decode(part, start)[1]
+        end = _decode(part, colon + 1)[1]
+        parts[part[start:colon]] = part[colon + 1:end]
+        start = end + (part[end] == ",")
+    return parts
+
+# %% ../nbs/state_store.ipynb #mark
+def _mark(
+    part: Any # A part of a tree, or `GONE`
+) -> Optional[str]: # What tells it from any other: its text, or a digest where that is long; `None` for `GONE`
+    if part is GONE: return None
+    text = _text(part)
+    if len(text) <= 64: return text
+    from hashlib import sha256  # here: it loads OpenSSL, which would be a third of the time to import this module
+    return "#" + sha256(text.encode(), usedforsecurity=False).hexdigest()[:32]
+
+# %% ../nbs/state_store.ipynb #entry
+_MOST_BYTES = 2 ** 26  # of an entry
+
+class _Entry(NamedTuple):
+    "An action as undo keeps it."
+    fields: Fields                   # `before` is JSON text; so is `after`, of a stored entry a mark
+    steps: dict[str, Optional[int]]  # of steps that it made or took away: where one stood, `None` if it was not there
+
+    def keys(self, scope: _Path) -> str:
+        "JSON list of the keys of a scope that the action changed."
+        return "[" + ",".join(dict.fromkeys(path[len(scope)] for path in self.fields)) + "]"
+
+    def pack(self) -> bytes:
+        "JSON, in which values before the action stand as values."
+        parts = [
+            f"[[{','.join(path)}],[{'' if was is GONE else _text(was)}],{_encode(_mark(after))},{behind or 'null'}]"
+            for path, (was, after, behind) in self.fields.items()]
+        data = f"[[{','.join(parts)}],{_encode(self.steps)}]".encode()
+        if len(data) > _MOST_BYTES:
+            raise ValueError(f"undo keeps {_MOST_BYTES:,} bytes, not {len(data):,}: write this without undo_label")
+        return zlib.compress(data, 1) if len(data) > 512 else data
+
+    @classmethod
+    def unpack(cls, data: bytes) -> _Entry:
+        if data[:1] != b"[":
+            unzip = zlib.decompressobj()
+            data = unzip.decompress(data, _MOST_BYTES)
+            if not unzip.eof: raise ValueError(f"an undo entry is not whole, or of more than {_MOST_BYTES:,} bytes")
+        fields, steps = json.loads(data)
+        return cls({
+            tuple(map(_key, path)): Field(_json(*was) if was else GONE, after, None if behind is None else _key(behind))
+            for path, was, after, behind in fields}, steps)
+
+# %% ../nbs/state_store.ipynb #difference
+class _Snapshot(NamedTuple):
+    "What some rows hold."
+    tree: _Tree                      # in which a step that isn't there is an empty one
+    steps: dict[str, Optional[int]]  # where each of its steps stands among all keys, `None` if it isn't there
+
+    @classmethod
+    def of(cls, rows: _Rows, steps: Iterable[str]) -> _Snapshot:
+        tree = _tree_of(rows)
+        for step in steps: tree.setdefault(step, {})
+        return cls(tree, {step: rows[step,][0] if (step,) in rows else None for step in steps})
+
+    def rows(self, old: _Rows, fresh: Iterator[int]) -> _Rows:
+        "The same as rows, as an edit would make them of the values."
+        texts: dict[_Path, str] = {}
+        for key, part in self.tree.items():
+            if key in self.steps and self.steps[key] is None: continue
+            parts: dict[_Path, Any] = {(key,): part}
+            if key in self.steps:
+                texts[key,] = "{}"
+                parts = {(key, inner): below for inner, below in (_split(part) or {}).items()}
+            for path, below in parts.items():  # a neighbour was not loaded, and stays as it is
+                texts.update(_flatten(path, json.loads(_text(below))) if below else {path: ""})
+        places: _Rows = {(step,): (place, "") for step, place in self.steps.items() if place is not None}
+        return _place(texts, {**places, **old}, fresh)
+
+def _difference(before: _Snapshot, after: _Snapshot) -> _Entry:
+    "The action that led from one to the other."
+    moved = {step: place for step, place in before.steps.items() if (place is None) != (after.steps[step] is None)}
+    return _Entry(changed_fields(before.tree, after.tree, inside=_split), moved)
+
+# %% ../nbs/state_store.ipynb #put-back
+_NOWHERE = -1  # a place that gives no hint where the step shall stand
+
+def _put_back(now: _Snapshot, entry: _Entry) -> _Snapshot:
+    "What there is after the undo of an action."
+    tree, steps = restore_fields(now.tree, entry.fields, inside=_split), dict(now.steps)
+    for step in steps:
+        full, before = bool(_split(tree[step])), entry.steps.get(step)
+        if step in entry.steps and before is None and not full: steps[step] = None  # the action had made it
+        elif steps[step] is None and before is not None: steps[step] = before       # or taken it away
+        elif steps[step] is None and full: steps[step] = _NOWHERE
+    return _Snapshot(tree, steps)
+
+def _conflicts(now: _Snapshot, entry: _Entry) -> list[_Path]:
+    "Fields that hold something else now than what the action left."
+    return conflicting_fields(now.tree, entry.fields, inside=_split, same=lambda part, mark: _mark(part) == mark)
+
+# %% ../nbs/state_store.ipynb #tables
 _APPLICATION_ID = 0x574B464C  # "WKFL"
 _SCHEMA_VERSION = 1
-_SCHEMA = """
+_SESSIONS = """
 CREATE TABLE workflow_session (
     id           INTEGER PRIMARY KEY,
     flow_id      TEXT NOT NULL,
@@ -278,9 +525,12 @@ CREATE TABLE workflow_session (
     UNIQUE (flow_id, session_id)
 );
 
-CREATE INDEX workflow_session_listing             -- holds all of a list's line, so that the newest are read from it alone
+CREATE INDEX workflow_session_listing         -- holds all of a list's line, so that the newest are read from it alone
     ON workflow_session (flow_id, updated, id, session_id, label, current_step, created, revision, state_size);
+"""
 
+# %% ../nbs/state_store.ipynb #value-table
+_VALUES = """
 CREATE TABLE workflow_value (
     session  INTEGER NOT NULL REFERENCES workflow_session (id),
     k1       TEXT NOT NULL,                   -- keys from the top as JSON text, '' where the path is shorter
@@ -290,26 +540,33 @@ CREATE TABLE workflow_value (
     value    TEXT NOT NULL,                   -- JSON text, '{}' for an opened dict, whose keys are rows of their own
     UNIQUE (session, k1, k2, k3)
 );
+"""
 
+# %% ../nbs/state_store.ipynb #undo-table
+_UNDO = """
 CREATE TABLE workflow_undo (
     session    INTEGER NOT NULL REFERENCES workflow_session (id),
-    scope      TEXT NOT NULL,                 -- '' for the session's own keys, else the step's k1
+    scope      TEXT NOT NULL,                 -- '' for the session's, else the step's k1
     seq        INTEGER NOT NULL,              -- counts up without gaps, undone entries come last
     undone     INTEGER NOT NULL,              -- 0: can be undone, 1: can be redone
     label      TEXT NOT NULL,
     undo_group TEXT,
     created    INTEGER NOT NULL,
     keys       TEXT NOT NULL,                 -- JSON list
-    size       INTEGER NOT NULL,              -- bytes of delta
-    delta      BLOB NOT NULL,                 -- last, so that a menu of labels reads no value
+    size       INTEGER NOT NULL,              -- bytes of entry
+    entry      BLOB NOT NULL,                 -- what the action changed; last, so that a menu of labels reads no value
     UNIQUE (session, scope, seq)
 );
 
-CREATE TRIGGER workflow_session_deleted AFTER DELETE ON workflow_session BEGIN -- whoever deletes it; foreign keys are off in most tools
+CREATE TRIGGER workflow_session_deleted AFTER DELETE ON workflow_session BEGIN
+    -- whoever deletes it; foreign keys are off in most tools
     DELETE FROM workflow_value WHERE session = old.id;
     DELETE FROM workflow_undo WHERE session = old.id;
 END;
+"""
 
+# %% ../nbs/state_store.ipynb #view
+_VIEW = """
 CREATE VIEW workflow_state AS                 -- the table of releases before 0.1, for sqlite3 and Datasette
 WITH third AS (
     SELECT session, k1, k2, '{' || group_concat(k3 || ':' || value, ',') || '}' AS value
@@ -326,21 +583,28 @@ WITH third AS (
           WHERE v.k2 = '' ORDER BY v.position) GROUP BY session
 )
 SELECT flow_id || ':' || session_id AS flow_session_key, current_step, coalesce(first.value, '{}') AS state_json,
-       datetime(created / 1000000, 'unixepoch') AS created_at, datetime(updated / 1000000, 'unixepoch') AS updated_at, label
+       datetime(created / 1000000, 'unixepoch') AS created_at,
+       datetime(updated / 1000000, 'unixepoch') AS updated_at, label
 FROM workflow_session LEFT JOIN first ON session = id;
 """
 
 # %% ../nbs/state_store.ipynb #named
 class _NamesPath:
-    "Adds the path to each error of SQLite that leaves the block, and makes one of text that can't be parsed."
-    def __init__(self, path: str) -> None: self.path = path
+    "Adds the database's name to each error of the driver, and makes one of a stored value that can't be read."
+    damage = LookupError, TypeError, ValueError, OverflowError, RecursionError, zlib.error  # of json and of unpacking
+    def __init__(self, name: str) -> None: self.name = name
     def __enter__(self) -> None: pass
     def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None: self.explain(error)
 
     def explain(self, error: Optional[BaseException]) -> None:
-        if isinstance(error, sqlite3.Error) and self.path not in str(error): error.args = (f"{error}: {self.path}",)
-        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, zlib.error)):
-            raise sqlite3.DatabaseError(f"the file is damaged, a stored value can't be read ({error}): {self.path}") from error
+        if isinstance(error, sqlite3.Error) and self.name not in str(error): error.args = (f"{error}: {self.name}",)
+
+    def loads(self, read: Callable[..., Any], *values: Any) -> Any:
+        "`read(*values)` of what is stored."
+        try: return read(*values)
+        except self.damage as error:
+            what = f"the file is damaged, a stored value can't be read ({error}): {self.name}"
+            raise sqlite3.DatabaseError(what) from error
 
 # %% ../nbs/state_store.ipynb #now
 def _now(latest: Optional[int] = None) -> int:
@@ -355,11 +619,6 @@ def _microseconds(text: Optional[str]) -> int:
     if moment.tzinfo is None: moment = moment.replace(tzinfo=timezone.utc)
     return (moment - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1)
 
-# %% ../nbs/state_store.ipynb #put
-_PUT = """
-INSERT INTO workflow_value (session, k1, k2, k3, position, value) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (session, k1, k2, k3) DO UPDATE SET position = excluded.position, value = excluded.value"""
-
 # %% ../nbs/state_store.ipynb #migrate
 _OLD_COLUMNS = ["flow_session_key", "current_step", "state_json", "created_at", "updated_at"]
 
@@ -369,27 +628,36 @@ def _migrate(con: sqlite3.Connection) -> None:
     if not set(_OLD_COLUMNS) <= set(names):
         raise sqlite3.DatabaseError(f"table workflow_state has columns {names}, not those of an earlier release")
     label = "label" if "label" in names else "NULL"
-    for row in con.execute(f"SELECT flow_session_key, current_step, CAST(state_json AS BLOB), created_at, updated_at, {label} FROM workflow_state_old ORDER BY rowid"):
+    for row in con.execute(f"""
+            SELECT flow_session_key, current_step, CAST(state_json AS BLOB), created_at, updated_at, {label}
+            FROM workflow_state_old ORDER BY rowid"""):
         try: _migrate_row(con, *row)
         except (ValueError, TypeError, RecursionError) as error:
-            raise sqlite3.DatabaseError(f"table workflow_state, row {row[0]!r}: {error}; nothing was changed") from error
-    if set(names) <= {*_OLD_COLUMNS, "label"}: con.execute("DROP TABLE workflow_state_old")  # else it holds what is somebody else's
+            what = f"table workflow_state, row {row[0]!r}: {error}; nothing was changed"
+            raise sqlite3.DatabaseError(what) from error
+    if set(names) <= {*_OLD_COLUMNS, "label"}: con.execute("DROP TABLE workflow_state_old")  # or others use it
 
-def _migrate_row(con: sqlite3.Connection, key: Any, step: Any, state: Optional[bytes], created: Any, updated: Any, label: Any) -> None:
-    if not isinstance(key, str) or ":" not in key: raise ValueError("the key is no text with a ':' between flow and session")
+def _migrate_row(
+    con: sqlite3.Connection, key: Any, step: Any, state: Optional[bytes], created: Any, updated: Any, label: Any
+) -> None:
+    if not isinstance(key, str) or ":" not in key:
+        raise ValueError("the key is no text with a ':' between flow and session")
     flow_id, session_id = [part or "(empty)" for part in key.rsplit(":", 1)]  # no method takes an empty id any more
     loaded = json.loads((state or b"{}").decode())
     if not isinstance(loaded, dict): raise ValueError("state_json is not a JSON object")
-    rows = [row for name, value in _by_key((), loaded).items() for row in _split((name,), value, _is_step(name))]
+    texts: dict[_Path, str] = {}
+    for name, value in _by_key(loaded).items(): texts.update(_flatten((name,), value, _is_step(name)))
     [[session]] = con.execute("""
         INSERT INTO workflow_session (flow_id, session_id, label, current_step, created, updated, revision, state_size)
         VALUES (?, ?, ?, ?, ?, ?, 1, ?) RETURNING id""", (flow_id, session_id, label, step,
-        _microseconds(created), _microseconds(updated), sum(_size(*row) for row in rows))).fetchall()
-    con.executemany(_PUT, [(session, *path, i, text) for i, (path, text) in enumerate(rows)])
+        _microseconds(created), _microseconds(updated), sum(_size(*row) for row in texts.items()))).fetchall()
+    rows = _place(texts, {}, count(1 << 32, 256))
+    con.executemany(_PUT, [(session, *_columns(path), *row) for path, row in rows.items()])
 
 # %% ../nbs/state_store.ipynb #prepare
 def _version(con: sqlite3.Connection) -> int:
-    [[application, version]] = con.execute("SELECT application_id, user_version FROM pragma_application_id, pragma_user_version").fetchall()  # one snapshot
+    sql = "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"  # one snapshot
+    [[application, version]] = con.execute(sql).fetchall()
     if application in (0, _APPLICATION_ID) and version > _SCHEMA_VERSION:
         raise sqlite3.DatabaseError(f"schema version {version} is newer than {_SCHEMA_VERSION}, the newest that this "
                                     "release of cjm_workflow_state knows: install a newer release")
@@ -401,7 +669,7 @@ def _version(con: sqlite3.Connection) -> int:
 def _prepare(con: sqlite3.Connection) -> None:
     "Bring the file to this schema in one transaction, whichever of several processes comes first."
     if _version(con) == _SCHEMA_VERSION: return
-    con.execute("PRAGMA legacy_alter_table = ON")  # or renaming the old table renames it in views and triggers of others
+    con.execute("PRAGMA legacy_alter_table = ON")  # or views and triggers of others follow the old table's new name
     try:
         con.execute("BEGIN IMMEDIATE")
         if _version(con) != _SCHEMA_VERSION: _create(con)
@@ -413,7 +681,8 @@ def _prepare(con: sqlite3.Connection) -> None:
 def _create(con: sqlite3.Connection) -> None:
     old = con.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'workflow_state'").fetchall()
     if old: con.execute("ALTER TABLE workflow_state RENAME TO workflow_state_old")
-    for statement in _SCHEMA.split("\n\n"): con.execute(statement)
+    for part in (_SESSIONS, _VALUES, _UNDO, _VIEW):
+        for statement in part.split("\n\n"): con.execute(statement)
     if old: _migrate(con)
     con.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
     con.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
@@ -432,21 +701,6 @@ def _use_wal(con: sqlite3.Connection, timeout: float) -> None:
     if mode not in ("wal", "memory"):
         raise sqlite3.OperationalError(f"the file system can't hold a write-ahead log (journal_mode is {mode})")
 
-# %% ../nbs/state_store.ipynb #connect
-def _connect(path: Optional[Path], timeout: float, synchronous: str) -> sqlite3.Connection:
-    "A connection in autocommit mode; it never creates a file."
-    name = path.as_uri() + "?mode=rw" if path else ":memory:"
-    con = sqlite3.connect(name, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
-    try:
-        con.execute(f"PRAGMA synchronous = {synchronous}")
-        con.execute("PRAGMA foreign_keys = OFF")                # or dropping the old table drops rows of others that refer to it
-        con.execute("PRAGMA secure_delete = FAST")              # half the bytes for big values, where SQLite is built with ON
-        con.execute(f"PRAGMA journal_size_limit = {2 ** 22}")   # a big write leaves no big log behind
-    except BaseException:
-        con.close()
-        raise
-    return con
-
 # %% ../nbs/state_store.ipynb #new-file
 def _new_file(path: Path) -> None:
     "Make the file, readable by its owner alone, and its folders, unless it is there."
@@ -460,535 +714,662 @@ def _file_number(path: str) -> Optional[tuple[int, int]]:
     except OSError: return None
     return found.st_dev, found.st_ino
 
-# %% ../nbs/state_store.ipynb #database
-_READERS = 4  # connections for reading that a store opens at most
-_databases: "weakref.WeakSet[_Database]" = weakref.WeakSet()  # all that are open in this process
-_inherited: dict[str, list[Any]] = {}  # file -> connections that a parent process had in use: to close them here would harm it
-_opening = threading.Lock()  # no store is opened while the process forks
-_FORKED = "the process forked while it used this file: fork outside of edit blocks, or start processes with the spawn method"
+# %% ../nbs/state_store.ipynb #engine-protocol
+class _Engine(Protocol):
+    "What the store needs of a database."
+    TIME: str          # SQL for a time as text
+    named: _NamesPath
+    def read(self, sql: str, *values: Any) -> list[Any]: "All rows of one statement, which is one snapshot."
+    def read_all(self, *statements: tuple[Any, ...]) -> list[list[Any]]: "The rows of several, all of one snapshot."
+    def write(self, theirs: bool = False) -> ContextManager[Any]: "One transaction; it has `execute(sql, values)`."
+    def close(self) -> None: ...
 
-class _Database:
-    "The connections of one store: one that writes, behind a lock, and a few that read."
+# %% ../nbs/state_store.ipynb #files
+class _Files:
+    "A database file and its log, as they were opened: their paths may come to name others."
+    def __init__(self, file: str) -> None:
+        self.file, self.log = file, file + "-wal"
+        self.opened: Any = None
+        self.lost = ""  # why nothing may be written any more
+
+    def check(self) -> None:
+        "Refuse for good where the file or the log is another one."
+        now: Any
+        try: file, log = os.stat(self.file), os.stat(self.log)
+        except OSError: now = None, os.path.exists(self.file)
+        else: now = (log.st_ino, log.st_dev), (file.st_ino, file.st_dev)
+        if now == self.opened and not self.lost: return
+        if self.opened is None: self.opened = now
+        elif not self.lost:
+            what = "file's log (-wal)" if now[1] in (self.opened[1], True) else "file"
+            self.lost = (
+                f"the {what} was deleted or replaced under the open store, so that what is written now would be lost: "
+                "open the store in a new process, and leave a database file that is in use alone")
+        if self.lost: raise sqlite3.OperationalError(self.lost)
+
+# %% ../nbs/state_store.ipynb #lock
+_blocks: ContextVar[tuple[list[Any], ...]] = ContextVar("edit blocks that this call is inside of", default=())
+
+class _Lock:
+    "The right to write."
+    def __init__(self, name: str, timeout: float) -> None:
+        self.lock, self.name, self.timeout = threading.Lock(), name, timeout
+        self.thread = 0            # of the one who holds it
+        self.block: list[Any] = [] # [its event loop], while the caller's own code runs in an edit block
+
+    def take(self, held: list[bool]) -> None:
+        if self.lock.locked(): _refuse_own(self)
+        held.extend(map(self.lock.acquire, (True,), (self.timeout,)))  # one call of C, so no interrupt comes in between
+        if not held[0]:
+            what = f"another thread has been writing for longer than timeout={self.timeout} seconds: {self.name}"
+            raise sqlite3.OperationalError(what)
+        self.thread = threading.get_ident()
+
+    def enter_block(self) -> None:
+        "The caller's own code runs until the lock is given back."
+        self.block = [_loop()]
+        _blocks.set((*filter(None, _blocks.get()), self.block))
+
+    @property
+    def own(self) -> bool:
+        "Whether this call is inside the edit block that holds it, or interrupts the write that does."
+        if not self.lock.locked(): return False
+        return any(self.block is one for one in _blocks.get()) if self.block else self.thread == threading.get_ident()
+
+# %% ../nbs/state_store.ipynb #refuse
+def _loop() -> Any:
+    "The event loop that runs in this thread, if any."
+    asyncio = sys.modules.get("asyncio")
+    return asyncio and asyncio._get_running_loop()
+def _refuse_own(lock: _Lock) -> None:
+    "Raise, where this call would wait for itself."
+    if lock.own and lock.block: raise RuntimeError(
+        "this call is inside an edit block of the same store: change the state that the block gave, or write after it")
+    if lock.own: raise RuntimeError(
+        "this thread is in the middle of a write to the same store: a signal handler or __del__ can't write to it")
+    if lock.thread == threading.get_ident() and lock.block and lock.block[0] is not None and lock.block[0] is _loop():
+        raise RuntimeError("another coroutine is inside an edit block of the same store: don't await inside one")
+
+# %% ../nbs/state_store.ipynb #connections
+_READERS = 4  # connections for reading that a store opens at most
+_FORKED = "the process forked while it used this file: fork outside of edit blocks, or use the spawn method"
+
+class _Connections:
+    "One connection that writes, a few that read; all can be closed for a while."
     def __init__(self,
         path: Optional[Path], # Absolute; `None` for a database in memory
         timeout: float,       # Seconds to wait for another writer
         synchronous: str      # "FULL" or "NORMAL"
     ) -> None:
         self.path, self.timeout, self.synchronous = path, timeout, synchronous
-        self.file = str(path or ":memory:")
-        self.named = _NamesPath(self.file)
-        self.closed = ""    # why, once it is closed
-        self.quiet = self._held = False  # nothing is open, so that the process can fork; and the fork holds the lock
-        self._fresh()
-        if path: _new_file(path)
-        with _opening, self._turn():
-            self._open_writer()
-            _databases.add(self)
+        self.name = str(path or ":memory:")
+        self.named, self.closed = _NamesPath(self.name), ""  # `closed`: why, once it is
+        self.start()
 
-    def _fresh(self) -> None:
+    def start(self) -> None:
         "Nothing is open and nobody waits."
-        self._lock = threading.Lock()      # of the writer; whichever thread leaves an edit block gives it back
-        self._owner: Optional[int] = None  # the thread that began the transaction
-        self._writer: Optional[sqlite3.Connection] = None
-        self._readers: queue.SimpleQueue[Optional[sqlite3.Connection]] = queue.SimpleQueue()
-        self._fill()
+        self.pid, self.lock, self.files = os.getpid(), _Lock(self.name, self.timeout), _Files(self.name)
+        self.writer: Optional[sqlite3.Connection] = None
+        self.readers: queue.SimpleQueue[Optional[sqlite3.Connection]] = queue.SimpleQueue()
+        self.out = 0  # readers that were taken out by `release`
+        for _ in range(_READERS): self.readers.put(None)  # not opened yet
 
-    def _fill(self, count: int = _READERS) -> None:
-        for _ in range(count): self._readers.put(None)  # not opened yet
-
-    def _connect(self) -> sqlite3.Connection:
-        if self.path and self.file in _inherited: self.closed = f"{_FORKED}: {self.file}"
-        if self.closed: raise sqlite3.ProgrammingError(self.closed)
-        return _connect(self.path, self.timeout, self.synchronous)
-
-    def _open_writer(self) -> sqlite3.Connection:
-        if self._writer is None:
-            with self.named:
-                con = self._connect()
-                try:
-                    _prepare(con)
-                    _use_wal(con, self.timeout)
-                except BaseException:
-                    con.close()
-                    raise
-            self._writer, self._number = con, _file_number(self.file)
-        return self._writer
-
-    def _busy(self) -> sqlite3.OperationalError:
-        return sqlite3.OperationalError(f"another thread has been writing for longer than timeout={self.timeout} seconds: {self.file}")
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        "Hold the lock of the writer; a thread in an edit block holds it already."
-        lock = self._lock
-        held: list[bool] = []
+# %% ../nbs/state_store.ipynb #release
+class _Closing(_Connections):
+    "How they are closed for a while."
+    def release(self, wait: float) -> bool:
+        "Close all as they come back, until `refill`; `False` if one stays out for `wait` seconds."
+        deadline = time.monotonic() + wait
         try:
-            if self._owner != threading.get_ident():
-                held.extend(map(lock.acquire, (True,), (self.timeout,)))  # one call of C, so that no interrupt (Ctrl-C) comes between the lock and the note of it
-                if not held[0]: raise self._busy()
+            while self.out < _READERS:
+                con = self.readers.get(timeout=max(0.0, deadline - time.monotonic()))
+                self.out += 1
+                if con: con.close()
+        except queue.Empty:
+            if not self.closed: return False
+        if self.writer: self.writer.close()  # the last one to go folds the log into the file
+        self.writer, self.files.opened = None, None
+        return True
+
+    def refill(self) -> None:
+        for _ in range(self.out): self.readers.put(None)
+        self.out = 0
+
+    def inherit(self) -> None:
+        "A fork came while they were in use, and this is the child: to use or to close them would harm the parent."
+        _forks.inherited.setdefault(self.name, []).append((self.writer, self.readers))
+        self.start()
+        self.closed = f"{_FORKED}: {self.name}"
+
+# %% ../nbs/state_store.ipynb #forks
+class _Forks:
+    "All engines of this process, which close for the moment of a fork."
+    def __init__(self) -> None:
+        self.adding = threading.Lock()  # no engine is made while the process forks
+        self.engines: weakref.WeakSet[_Turns] = weakref.WeakSet()
+        self.inherited: dict[str, list[Any]] = {}  # file -> connections that a parent had in use
+        self.paused: list[tuple[_Turns, bool, bool]] = []
+        if hasattr(os, "register_at_fork"):  # not on Windows, which can't fork
+            os.register_at_fork(before=self.before, after_in_parent=self.in_parent, after_in_child=self.in_child)
+
+    def before(self) -> None:
+        self.adding.acquire()
+        for engine in list(self.engines):
+            held = not engine.lock.own and engine.lock.lock.acquire(timeout=5)
+            self.paused.append((engine, held, held and (engine.path is None or engine.release(5))))
+
+    def in_parent(self) -> None:
+        for engine, held, _ in self.paused:
+            engine.refill()
+            if held: engine.lock.lock.release()
+        self.done()
+
+    def in_child(self) -> None:
+        for engine, _, quiet in self.paused:
+            writer = engine.writer
+            if quiet: engine.start()
+            else: engine.inherit()
+            if quiet: engine.writer = writer  # none, or a database in memory, of which the child has a copy
+        self.done()
+
+    def done(self) -> None:
+        self.paused.clear()
+        self.adding.release()
+_forks: _Forks = globals().get("_forks") or _Forks()  # once, also where the module is loaded anew
+
+# %% ../nbs/state_store.ipynb #open
+_PRAGMAS = [
+    "foreign_keys = OFF",              # or dropping the old table drops rows of others that refer to it
+    "secure_delete = FAST",            # half the bytes for big values, where SQLite is built with ON
+    f"journal_size_limit = {2 ** 22}", # a big write leaves no big log behind
+]
+
+class _Opening(_Closing):
+    "How they are opened."
+    def connect(self) -> sqlite3.Connection:
+        "In autocommit mode; it never makes a file."
+        if self.path and self.name in _forks.inherited: self.closed = f"{_FORKED}: {self.name}"
+        if self.closed: raise sqlite3.ProgrammingError(self.closed)
+        uri = self.path.as_uri() + "?mode=rw" if self.path else ":memory:"
+        con = sqlite3.connect(uri, uri=True, timeout=self.timeout, isolation_level=None, check_same_thread=False)
+        try:
+            for pragma in (*_PRAGMAS, f"synchronous = {self.synchronous}"): con.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            con.close()
+            raise
+        return con
+
+    def open_writer(self) -> sqlite3.Connection:
+        if self.pid != os.getpid(): self.inherit()
+        if self.writer is not None: return self.writer
+        with self.named:
+            con = self.connect()
+            try:
+                _prepare(con)
+                _use_wal(con, self.timeout)
+            except BaseException:
+                con.close()
+                raise
+        self.writer = con
+        return con
+
+# %% ../nbs/state_store.ipynb #turn
+class _Turns(_Opening):
+    "Who may have them, and how they are closed."
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        "Hold the lock, where this call doesn't hold it already."
+        lock, held = self.lock, list[bool]()
+        try:
+            if not lock.own: lock.take(held)
             yield
         finally:
-            if True in held: lock.release()
+            if True in held:
+                lock.thread = 0
+                lock.lock.release()
 
+    def close(self) -> None:
+        if self.lock.own: raise RuntimeError("close the store after the edit block, not inside it")
+        with self.turn():
+            if self.closed: return
+            self.closed = f"the store is closed: {self.name}"
+            self.release(self.timeout)
+            self.refill()  # whoever waits for a reader learns that it is closed; who still reads closes his own
+
+    def rest(self) -> None:
+        "The store was collected, or Python ends: close what is not in use. A later call opens it anew."
+        if self.lock.lock.acquire(blocking=False):
+            try:
+                self.release(0)
+                self.refill()
+            finally: self.lock.lock.release()
+
+    def open(self) -> None:
+        with _forks.adding: _forks.engines.add(self)
+        if self.path: _new_file(self.path)
+        with self.turn(): self.open_writer()
+
+# %% ../nbs/state_store.ipynb #write-transaction
+class _Writing(_Turns):
+    "The right to write, and what is written under it."
+    @contextmanager
+    def write(self, theirs: bool = False) -> Iterator[sqlite3.Connection]:
+        "One transaction, rolled back if the block raises. `theirs`: the caller's own code runs in it."
+        lock, con, ours, held = self.lock, None, True, list[bool]()
+        try:
+            lock.take(held)
+            con = self.open_writer()
+            con.execute("BEGIN IMMEDIATE")
+            if self.path: self.files.check()
+            if theirs: lock.enter_block()
+            ours = not theirs
+            yield con
+            ours = True
+            if self.writer is not con: raise sqlite3.ProgrammingError(self.closed)  # a child, forked in the block
+            con.execute("COMMIT")
+        except sqlite3.Error as error:
+            if ours: self.named.explain(error)  # the caller's own errors are his
+            raise
+        finally:
+            try:
+                if con is not None and self.writer is con and con.in_transaction: con.execute("ROLLBACK")
+            finally:
+                if True in held:
+                    block, lock.thread, lock.block = lock.block, 0, []
+                    lock.lock.release()  # no call before it: after each one an interrupt may come
+                    block.clear()
+
+# %% ../nbs/state_store.ipynb #engine
+class _SQLite(_Writing):
+    "The engine."
+    TIME = "datetime({} / 1000000, 'unixepoch')"
     def read(self, sql: str, *values: Any) -> list[Any]:
-        "All rows of one statement that changes nothing, which is one snapshot. It waits for no writer."
-        if self.path is None:
-            with self._turn(): return self._open_writer().execute(sql, values).fetchall()
+        "All rows of one statement, which is one snapshot. It waits for no writer."
+        return self._with_reader(lambda con: con.execute(sql, values).fetchall())  # type: ignore[no-any-return]
+
+    def read_all(self, *statements: tuple[Any, ...]) -> list[list[Any]]:
+        "The rows of several statements, (sql, *values), all of one snapshot."
+        def read(con: sqlite3.Connection) -> list[list[Any]]:
+            begun = con.in_transaction  # of an edit block, in memory
+            if not begun: con.execute("BEGIN")
+            try: return [con.execute(sql, values).fetchall() for sql, *values in statements]
+            finally:
+                if not begun: con.execute("ROLLBACK")
+        return self._with_reader(read)  # type: ignore[no-any-return]
+
+    def _with_reader(self, read: Callable[[sqlite3.Connection], Any]) -> Any:
+        if self.pid != os.getpid(): self.inherit()
         taken: list[Optional[sqlite3.Connection]] = []
         try:
-            taken.extend(map(self._readers.get, (True,)))  # as in `_turn`; they always come back
-            with self.named:
-                taken[0] = reader = taken[0] or self._connect()
-                return reader.execute(sql, values).fetchall()
+            if self.path is None:
+                with self.turn(): return read(self.open_writer())
+            taken.extend(map(self.readers.get, (True,)))  # as in `_Lock.take`; they always come back
+            taken[0] = reader = taken[0] or self.connect()
+            return read(reader)
+        except sqlite3.Error as error:
+            self.named.explain(error)
+            raise
         finally:
             for con in taken:
                 if con and self.closed: con.close()
-                self._readers.put(None if self.closed else con)
+                self.readers.put(None if self.closed else con)
 
-    @contextmanager
-    def write(self, theirs: bool = False) -> Iterator[sqlite3.Connection]:
-        "One transaction: committed at the end of the block, rolled back if it raises. `theirs`: the caller's code runs in it."
-        me = threading.get_ident()
-        if self._owner == me:
-            raise RuntimeError("this thread is inside an edit block of the same store: change the state that the block gave, or write after it")
-        lock, ours = self._lock, True
-        held: list[bool] = []
-        try:
-            held.extend(map(lock.acquire, (True,), (self.timeout,)))  # as in `_turn`
-            if not held[0]: raise self._busy()
-            con = self._writer or self._open_writer()
-            try:
-                self._owner = me
-                if self.path and _file_number(self.file) != self._number:
-                    raise sqlite3.OperationalError("the file was deleted or replaced under the open store, open a new one")
-                con.execute("BEGIN IMMEDIATE")
-                ours = not theirs
-                yield con
-                ours = True
-                if self._writer is not con: raise sqlite3.ProgrammingError(self.closed)  # a child that was forked in the block
-                con.execute("COMMIT")
-            except Exception as error:
-                if ours: self.named.explain(error)  # the caller's own errors are his
-                raise
-            finally:
-                self._owner = None
-                if self._writer is con and con.in_transaction: con.execute("ROLLBACK")
-        finally:
-            if True in held: lock.release()
-
-    def _close_all(self, wait: float) -> bool:
-        "Close the readers as they come back, then the writer. `False` if one did not come back in `wait` seconds."
-        deadline = time.monotonic() + wait
-        for taken in range(_READERS):
-            try: con = self._readers.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                self._fill(taken)
-                return False
-            if con: con.close()
-        if self._writer: self._writer.close()  # the last one to go folds the log into the file
-        self._writer = None
-        return True
-
-    def close(self) -> None:
-        if self._owner == threading.get_ident(): raise RuntimeError("close the store after the edit block, not inside it")
-        with self._turn(): self._shut()
-
-    def _shut(self) -> None:
-        if self.closed: return
-        self.closed = f"the store is closed: {self.file}"
-        if self._close_all(self.timeout): self._fill()  # whoever waits for a reader learns that it is closed
-        elif self._writer: self._writer.close()         # who still reads closes his own
-        self._writer = None
-
-    def at_exit(self) -> None:
-        "The store was collected, or Python ends: close, unless a thread is still writing."
-        if self._owner != threading.get_ident() and self._lock.acquire(timeout=1):
-            try: self._shut()
-            finally: self._lock.release()
-
-    def before_fork(self) -> None:
-        "Close all: two processes must not share a connection, nor what SQLite knows of its locks."
-        self._held = self._owner != threading.get_ident() and self._lock.acquire(timeout=5)
-        self.quiet = self._held and (self.path is None or self._close_all(5))
-
-    def after_fork(self, child: bool) -> None:
-        quiet, held = self.quiet, self._held
-        self.quiet = self._held = False
-        if child:
-            writer, readers = self._writer, self._readers
-            self._fresh()
-            if quiet: self._writer = writer  # of a database in memory: the child has its own copy
-            else:
-                _inherited.setdefault(self.file, []).append((writer, readers))
-                self.closed = f"{_FORKED}: {self.file}"
-        else:
-            if quiet and self.path: self._fill()
-            if held: self._lock.release()
-
-# %% ../nbs/state_store.ipynb #fork
-_forking: list[_Database] = []
-
-def _before_fork() -> None:
-    _opening.acquire()
-    _forking.extend(_databases)
-    for db in _forking: db.before_fork()
-
-def _after_fork(child: bool) -> None:
-    for db in _forking: db.after_fork(child)
-    _forking.clear()
-    _opening.release()
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which can't fork
-    os.register_at_fork(before=_before_fork, after_in_parent=lambda: _after_fork(False), after_in_child=lambda: _after_fork(True))
-
-# %% ../nbs/state_store.ipynb #session-row
+# %% ../nbs/state_store.ipynb #session
 class _Session(NamedTuple):
     "A session inside a transaction."
     id: int
-    revision: int
+    revision: int  # 0: this transaction made it
+    label: Optional[str]
     current_step: Optional[str]
-    now: int   # microseconds since 1970, later than any time in the flow
+    now: int       # microseconds since 1970, later than any time in the flow
 
     @property
-    def fresh(self) -> int: return (self.revision + 1) << 24  # a position that no row of the session had before
+    def fresh(self) -> Iterator[int]:
+        "Positions that no row has had so far, with room between them for what comes back."
+        return count((self.revision + 1) << 32, 256)
 
-_FIND = """
-SELECT id, revision, current_step, (SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id)
-FROM workflow_session s WHERE flow_id = ? AND session_id = ?"""
+_MAKE = """
+INSERT INTO workflow_session (flow_id, session_id, label, created, updated, revision, state_size)
+VALUES (?, ?, ?, ?, ?, 0, 0)
+ON CONFLICT (flow_id, session_id) DO NOTHING RETURNING id"""
+_TOUCH = "UPDATE workflow_session SET updated = ?, revision = revision + 1, state_size = state_size + ? WHERE id = ?"
 
-def _find(con: sqlite3.Connection, flow_id: str, session_id: str, expected: Optional[int] = None) -> Optional[_Session]:
-    row = con.execute(_FIND, (flow_id, session_id)).fetchone()
-    actual = row[1] if row else 0
-    if expected is not None and expected != actual: raise StaleSessionError(expected, actual)
-    return row and _Session(row[0], actual, row[2], _now(row[3]))
-
-def _new_session(con: sqlite3.Connection, flow_id: str, session_id: str, label: Optional[str] = None) -> Optional[_Session]:
-    "At revision 0, until the transaction counts it up; `None` if there is one of these ids."
-    [[latest]] = con.execute("SELECT max(updated) FROM workflow_session WHERE flow_id = ?", (flow_id,)).fetchall()
+def _make(tx: Any, flow_id: str, session_id: str, label: Optional[str] = None) -> Optional[_Session]:
+    "A new session, at revision 0 until the transaction counts it up; `None` if there is one of these ids."
+    [[latest]] = tx.execute("SELECT max(updated) FROM workflow_session WHERE flow_id = ?", (flow_id,)).fetchall()
     now = _now(latest)
-    row = con.execute("""
-        INSERT INTO workflow_session (flow_id, session_id, label, created, updated, revision, state_size) VALUES (?, ?, ?, ?, ?, 0, 0)
-        ON CONFLICT (flow_id, session_id) DO NOTHING RETURNING id""", (flow_id, session_id, label, now, now)).fetchall()
-    return _Session(row[0][0], 0, None, now) if row else None
-
-def _find_or_make(con: sqlite3.Connection, flow_id: str, session_id: str, expected: Optional[int]) -> _Session:
-    found = _find(con, flow_id, session_id, expected) or _new_session(con, flow_id, session_id)
-    assert found  # the transaction holds the lock
-    return found
-
-def _forget(con: sqlite3.Connection, session: int, scope: str) -> None:
-    "Drop the undo entries of a scope."
-    con.execute("DELETE FROM workflow_undo WHERE session = ? AND scope = ?", (session, scope))
-
-def _touch(con: sqlite3.Connection, session: _Session, growth: int = 0) -> None:
-    "Count the change."
-    con.execute("UPDATE workflow_session SET updated = ?, revision = revision + 1, state_size = state_size + ? WHERE id = ?",
-                (session.now, growth, session.id))
+    made = tx.execute(_MAKE, (flow_id, session_id, label, now, now)).fetchall()
+    return _Session(made[0][0], 0, label, None, now) if made else None
 
 # %% ../nbs/state_store.ipynb #load
-_MANY = 500  # keys named in one query; for more, all are read and picked from
+_MANY = 500  # keys named in one statement; for more, all are read and picked from
+_ONE = "FROM workflow_session WHERE flow_id = ? AND session_id = ?"
+_THIS = f"(SELECT id {_ONE})"
+_LOAD = "SELECT k1, k2, k3, position, value FROM workflow_value WHERE session = "
+_LOAD_THIS = _LOAD + _THIS
+_STEPS = """k1 > '"_step_' AND k1 < '"_step`' AND k1 <> '"_step_"'"""  # a step's rows; "`" follows "_"
 
-def _only(scope: str, names: Optional[Collection[str]]) -> str:
-    "Condition for the rows of some keys of a scope, `names` being its values."
-    return "" if names is None or len(names) > _MANY else f" AND {'k2' if scope else 'k1'} IN ({','.join('?' * len(names))})"
+@lru_cache
+def _select(start: str, step: bool, names: Optional[int], end: str = "") -> str:
+    "Statement for the rows of a step or of the session: of so many keys, or of all."
+    only, key = (" AND k1 = ?", "k2") if step else ("", "k1")
+    if names is not None: only += f" AND {key} IN ({','.join('?' * names) or 'NULL'})"
+    return start + only + end
 
-def _load(con: sqlite3.Connection, session: int, scope: str, names: Optional[Collection[str]] = None) -> _Rows:
-    "Rows of a session, or of the step whose key is `scope`: of some keys or of all."
-    only = _only(scope, names)
-    rows = con.execute(f"SELECT k1, k2, k3, position, value FROM workflow_value WHERE session = ?{' AND k1 = ?' if scope else ''}{only}",
-                       (session, *((scope,) if scope else ()), *((names or ()) if only else ()))).fetchall()
-    found = {(a, b, c): (position, text) for a, b, c, position, text in rows}
-    if names is None or only: return found
-    wanted = set(names)
-    return {path: row for path, row in found.items() if path[1 if scope else 0] in wanted}
+def _named(scope: _Path, names: Optional[Collection[str]]) -> tuple[Optional[int], tuple[str, ...]]:
+    "How many keys a statement names, and its values; a step's own row is key ''."
+    if names is None or len(names) > _MANY: return None, scope
+    return len(names), (*scope, *names)
+
+def _rows(found: Iterable[Any], scope: _Path, names: Optional[Collection[str]]) -> _Rows:
+    "Rows from the database; of the keys `names`, where the statement could not name them all."
+    rows: _Rows = {
+        (k1, k2, k3) if k3 else (k1, k2) if k2 else (k1,): (position, text) for k1, k2, k3, position, text in found}
+    if names is None or len(names) <= _MANY: return rows
+    wanted, key = set(names), len(scope)
+    return {path: row for path, row in rows.items() if (*path, "")[key] in wanted}
+
+# %% ../nbs/state_store.ipynb #find
+_FIND = """
+SELECT s.id, revision, label, current_step, (SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id)"""
+_FIND_ALONE = _FIND + ", NULL FROM workflow_session s WHERE flow_id = ? AND session_id = ?"
+_FIND_WITH = _FIND + """, k1, k2, k3, position, value
+FROM workflow_session s LEFT JOIN workflow_value v ON v.session = s.id"""
+_THESE = " WHERE flow_id = ? AND session_id = ?"
+
+def _find(
+    tx: Any, flow_id: str, session_id: str,
+    expected: Optional[int] = None, # Revision that it must be at
+    scope: _Path = (),
+    names: Optional[Collection[str]] = (), # Keys of the scope whose rows are wanted; `None`: all
+    make: bool = False
+) -> tuple[Optional[_Session], _Rows]: # The session, if there is one, and those rows
+    number, values = _named(scope, names)
+    sql = _FIND_ALONE if number == 0 else _select(_FIND_WITH, bool(scope), number, _THESE)
+    while True:
+        found = tx.execute(sql, (*values, flow_id, session_id)).fetchall()
+        actual = found[0][1] if found else 0
+        if expected is not None and expected != actual: raise StaleSessionError(expected, actual)
+        if found or not make: break
+        made = _make(tx, flow_id, session_id)
+        if made: return made, {}  # else somebody else has made it between the two
+    if not found: return None, {}
+    id, revision, label, step, latest = found[0][:5]
+    rows = [row[5:] for row in found if row[5] is not None]
+    return _Session(id, revision, label, step, _now(latest)), _rows(rows, scope, names)
+
+# %% ../nbs/state_store.ipynb #load-fields
+def _home(path: _Path) -> _Path:
+    "The scope whose key a field stands under: its step, or the session."
+    return path[:1] if _is_step(path[0]) else ()
+
+def _order(tx: Any, session: int, scope: _Path) -> _Rows:
+    "Where the keys of a scope stand, without their values."
+    inside = "k1 = ? AND k3 = ''" if scope else "k2 = ''"
+    sql = f"SELECT k1, k2, k3, position, '' FROM workflow_value WHERE session = ? AND {inside}"
+    return _rows(tx.execute(sql, (session, *scope)).fetchall(), scope, None)
+
+def _load(tx: Any, session: int, entries: Iterable[_Entry]) -> _Rows:
+    "Rows of the keys that the fields stand under; where one comes or goes, the places of its neighbours too."
+    names: dict[_Path, dict[str, None]] = {}
+    ordered: set[_Path] = set()
+    for entry in entries:
+        for path, field in entry.fields.items():
+            scope = _home(path)
+            names.setdefault(scope, {"": None} if scope else {})[path[len(scope)]] = None
+            if len(path) == len(scope) + 1 and (field.before is GONE or field.after is None): ordered.add(scope)
+        for step in entry.steps:
+            names.setdefault((step,), {"": None})
+            ordered.add((step,))
+    rows: _Rows = {}
+    for scope in sorted(names):
+        if scope in ordered: rows.update(_order(tx, session, scope))
+        number, values = _named(scope, names[scope])
+        found = tx.execute(_select(_LOAD + "?", bool(scope), number), (session, *values)).fetchall()
+        rows.update(_rows(found, scope, names[scope]))
+    return rows
 
 # %% ../nbs/state_store.ipynb #save
-def _save(con: sqlite3.Connection, session: int, old: _Rows, new: _Rows) -> int:
-    "Write what differs; returns the bytes by which the state grew."
+_PUT = """
+INSERT INTO workflow_value (session, k1, k2, k3, position, value) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (session, k1, k2, k3) DO UPDATE SET position = excluded.position, value = excluded.value"""
+_AT = "WHERE session = ? AND k1 = ? AND k2 = ? AND k3 = ?"
+_SHIFT, _DELETE = f"UPDATE workflow_value SET position = ? {_AT}", f"DELETE FROM workflow_value {_AT}"
+
+def _save(tx: Any, session: _Session, old: _Rows, new: _Rows) -> None:
+    "Write what differs, and count the change."
     growth = 0
-    for path in [path for path in old if path not in new]:
-        con.execute("DELETE FROM workflow_value WHERE session = ? AND k1 = ? AND k2 = ? AND k3 = ?", (session, *path))
-        growth -= _size(path, old[path][1])
+    for path, (_, text) in old.items():
+        if path in new: continue
+        tx.execute(_DELETE, (session.id, *_columns(path)))
+        growth -= _size(path, text)
     for path, row in new.items():
         before = old.get(path)
         if before == row: continue
-        con.execute(_PUT, (session, *path, *row))
-        growth += _size(path, row[1]) - (_size(path, before[1]) if before else 0)
-    return growth
+        if before is not None and before[1] == row[1]: tx.execute(_SHIFT, (row[0], session.id, *_columns(path)))
+        else:
+            tx.execute(_PUT, (session.id, *_columns(path), *row))
+            growth += _size(path, row[1]) - (_size(path, before[1]) if before else 0)
+    tx.execute(_TOUCH, (session.now, growth, session.id))
 
-# %% ../nbs/state_store.ipynb #was
-_Was = tuple[str, str, str, Optional[int], Optional[str]]  # path, position (`None`: it was not there), text (`None`: the same)
-_Delta = dict[str, tuple[str, list[_Was]]]  # key -> hash of its text after the write, what its changed rows were before
-
-def _by_name(scope: str, rows: _Rows) -> dict[str, _Rows]:
-    "`rows` of each key of the scope; a step's own row counts as key ''."
-    groups: dict[str, _Rows] = {}
-    for path, row in rows.items(): groups.setdefault(path[1 if scope else 0], {})[path] = row
-    return groups
-
-def _text_of(scope: str, rows: _Rows) -> str:
-    "JSON text of what the rows hold: keys of the session, or of the step whose key is `scope`."
-    return _join((b, c, "", *row) if scope else (a, b, c, *row) for (a, b, c), row in rows.items() if b or not scope)
-
-def _hash(scope: str, rows: _Rows) -> str:
-    from hashlib import blake2b  # here, because it loads OpenSSL, which would be a third of the time to import this module
-    return blake2b(_text_of(scope, rows).encode(), digest_size=16).hexdigest()
-
-def _was(old: _Rows, new: _Rows) -> list[_Was]:
-    "What takes `new` back to `old`."
-    back: list[_Was] = []
-    for path in {**old, **new}:
-        before, after = old.get(path), new.get(path)
-        if before is None: back.append((*path, None, None))
-        elif before != after: back.append((*path, before[0], None if after and after[1] == before[1] else before[1]))
-    return back
-
-def _delta(scope: str, old: _Rows, new: _Rows) -> _Delta:
-    before, after = _by_name(scope, old), _by_name(scope, new)
-    pairs = {name: (before.get(name, {}), after.get(name, {})) for name in {**before, **after}}
-    return {name: (_hash(scope, b), _was(a, b)) for name, (a, b) in pairs.items() if a != b and (scope or not _is_step(name))}
-
-def _put_back(rows: _Rows, was: list[_Was]) -> _Rows:
-    "`rows` as they were."
-    rows = dict(rows)
-    for a, b, c, position, text in was:
-        if position is None: rows.pop((a, b, c), None)
-        elif text is not None: rows[a, b, c] = position, text
-        elif (a, b, c) in rows: rows[a, b, c] = position, rows[a, b, c][1]
-    return rows
-
-# %% ../nbs/state_store.ipynb #force
-def _force_back(scope: str, rows: _Rows, was: list[_Was]) -> Any:
-    "The state of `rows` with the fields of `was` put back, whatever else has changed around them."
-    state = json.loads(_text_of(scope, rows))
-    gone = [(row[:3], None) for row in was if row[3] is None]
-    put = [(row[:3], row[4]) for row in was if row[4] is not None]
-    for path, text in [*sorted(gone, reverse=True), *sorted(put)]:  # the deepest go first, the outermost are put first
-        *outer, last = [json.loads(key) for key in path[1 if scope else 0:] if key]
-        inner = state
-        for key in outer:
-            if not isinstance(inner.get(key), dict): inner[key] = {}  # as it was before the action, or is put so below
-            inner = inner[key]
-        if text is None: inner.pop(last, None)
-        else: inner[last] = json.loads(text)
-    return state
-
-# %% ../nbs/state_store.ipynb #merged
-def _continues(scope: str, first: _Delta, old: dict[str, _Rows], new: dict[str, _Rows]) -> bool:
-    "Whether one delta can stand for both actions: not if a write between them changed fields of an opened value, for `first` doesn't tell what else it held."
-    def exact(name: str, digest: str, was: list[_Was]) -> bool:
-        paths = {*old.get(name, {}), *new.get(name, {}), *(row[:3] for row in was)}
-        if len(paths) == 1 and all(position is None or text is not None for *_, position, text in was): return True  # whole values
-        return _hash(scope, old.get(name, {})) == digest
-    return all(exact(name, *first[name]) for name in first if name and old.get(name) != new.get(name))
-
-def _merged(scope: str, first: _Delta, second: _Delta, now: dict[str, _Rows]) -> _Delta:
-    "One delta for two actions; a key that the second brought back to where it was before the first drops out."
-    both = dict(first)
-    for name, (digest, was) in second.items():
-        back = {row[:3]: row for row in was}
-        for *path, position, text in first.get(name, ("", []))[1]:
-            a, b, c = path
-            later = back.get((a, b, c))
-            back[a, b, c] = a, b, c, position, later[4] if later and text is None else text
-        both[name] = digest, list(back.values())
-        rows = now.get(name, {})
-        if name and _text_of(scope, _put_back(rows, both[name][1])) == _text_of(scope, rows): del both[name]
-    return both
-
-# %% ../nbs/state_store.ipynb #pack
-def _pack(delta: _Delta) -> bytes:
-    "A line of JSON with the length of each old text, then the texts as they are: escaping them would cost half as much as compressing."
-    texts = [row[4] for _, was in delta.values() for row in was if row[4] is not None]
-    head = {name: (digest, [(*row[:4], row[4] and len(row[4])) for row in was]) for name, (digest, was) in delta.items()}
-    data = f"{_encode(head)}\n{''.join(texts)}".encode()
-    return zlib.compress(data, 1) if len(data) > 512 else data
-
-def _unpack(data: bytes) -> _Delta:
-    if data[:1] != b"{": data = zlib.decompress(data)
-    head, _, texts = data.decode().partition("\n")
-    rest = StringIO(texts)
-    return {name: (digest, [(a, b, c, position, length and rest.read(length)) for a, b, c, position, length in was])
-            for name, (digest, was) in json.loads(head).items()}
-
-def _names(delta: _Delta) -> str:
-    "The keys of `delta` as a JSON list."
-    return "[" + ",".join(name for name in delta if name) + "]"
-
-# %% ../nbs/state_store.ipynb #record
+# %% ../nbs/state_store.ipynb #changes
 class _Limit(NamedTuple):
     "How much undo each scope keeps."
     depth: int
     most_bytes: Optional[int]
 
-_DELTA = "SELECT delta FROM workflow_undo WHERE session = ? AND scope = ? AND seq = ?"
-_NEWEST = "SELECT seq, undo_group FROM workflow_undo WHERE session = ? AND scope = ? AND undone = 0 ORDER BY seq DESC LIMIT 1"
+def _steps(*sides: _Rows) -> set[str]:
+    "The steps among loaded rows."
+    return {path[0] for rows in sides for path, row in rows.items() if row[1] and _is_step(path[0])}
 
-def _record(con: sqlite3.Connection, session: _Session, scope: str, old: _Rows, new: _Rows, label: str, group: Optional[str], limit: _Limit) -> None:
-    "Keep what `old` was as the newest entry of the scope, or in it where the group is the same."
-    delta = _delta(scope, old, new)
-    if not any(delta): return  # at most the step's own row: nothing that a person would undo
-    here = session.id, scope
-    seq, last_group = con.execute(_NEWEST, here).fetchone() or (0, None)
-    redo = con.execute("DELETE FROM workflow_undo WHERE session = ? AND scope = ? AND seq > ?", (*here, seq)).rowcount
-    follows = group is not None and group == last_group and not redo
-    first = _unpack(con.execute(_DELTA, (*here, seq)).fetchone()[0]) if follows else None
-    if first is not None and _continues(scope, first, _by_name(scope, old), _by_name(scope, new)):
-        delta = _merged(scope, first, delta, _by_name(scope, new))
-        con.execute("DELETE FROM workflow_undo WHERE session = ? AND scope = ? AND seq = ?", (*here, seq))
-        if not any(delta): return
-    else: seq += 1
-    data = _pack(delta)
-    con.execute("""
-        INSERT INTO workflow_undo (session, scope, seq, undone, label, undo_group, created, keys, size, delta)
-        VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?)""", (*here, seq, label, group, session.now, _names(delta), len(data), data))
-    con.execute("DELETE FROM workflow_undo WHERE session = ? AND scope = ? AND seq <= ?", (*here, seq - limit.depth))
-    if limit.most_bytes is not None: _trim_bytes(con, here, seq, limit.most_bytes)
+def _action(tx: Any, session: int, old: _Rows, new: _Rows) -> _Entry:
+    "What a write is going to change."
+    gone = {path[:-1] for path in old.keys() - new.keys() if len(path) == len(_home(path)) + 1}
+    for scope in gone:  # to know what they stood behind
+        order = _order(tx, session, scope)
+        new = {**{path: row for path, row in order.items() if path not in old}, **new}
+        old = {**order, **old}
+    steps = _steps(old, new)
+    return _difference(_Snapshot.of(old, steps), _Snapshot.of(new, steps))
 
-def _trim_bytes(con: sqlite3.Connection, here: tuple[int, str], newest: int, most: int) -> None:
-    total = 0
-    for seq, size in con.execute("SELECT seq, size FROM workflow_undo WHERE session = ? AND scope = ? ORDER BY seq DESC", here).fetchall():
-        total += size
-        if total > most and seq < newest:
-            con.execute("DELETE FROM workflow_undo WHERE session = ? AND scope = ? AND seq <= ?", (*here, seq))
-            return
+def _both(tx: Any, session: int, first: _Entry, old: _Rows, new: _Rows) -> Optional[_Entry]:
+    "One action of an entry and the write that follows; `None` if something else has changed a field of it in between."
+    around = {path: row for path, row in _load(tx, session, [first]).items() if path not in old}
+    old, new = {**around, **old}, {**around, **new}
+    steps = _steps(old, new) | {*first.steps} | {path[0] for path in first.fields if _is_step(path[0])}
+    before = _Snapshot.of(old, steps)
+    return None if _conflicts(before, first) else _difference(_put_back(before, first), _Snapshot.of(new, steps))
 
-# %% ../nbs/state_store.ipynb #swap
-def _swap(con: sqlite3.Connection, session: int, scope: str, delta: _Delta, fresh: int, force: bool) -> tuple[int, _Delta]:
-    "Put back what the action changed; returns the state's growth and the delta of the way back."
-    head = scope, "", ""
-    current = _load(con, session, scope, list({"": 0, **delta} if scope else delta))
-    groups = _by_name(scope, current)
-    conflicts = [name for name, (digest, _) in delta.items() if name and _hash(scope, groups.get(name, {})) != digest]
-    if conflicts and not force: raise UndoConflictError([json.loads(name) for name in conflicts])
-    was = [row for _, rows in delta.values() for row in rows]
-    if conflicts:
-        state = _force_back(scope, current, [row for row in was if row[:3] != head])
-        new = _place(_entries("state", state, scope), current, fresh)
-        if head in current: new[head] = current[head]
-    else: new = _put_back(current, was)
-    if scope and head not in new and (new or _rows_in(con, session, scope) > len(current)):
-        new[head] = current.get(head, (fresh, "{}"))  # a step that still has keys stays
-    growth = _save(con, session, current, new)
-    back, after = _delta(scope, current, new), _by_name(scope, new)
-    return growth, {**{name: (_hash(scope, after.get(name, {})), []) for name in delta if name}, **back}
+# %% ../nbs/state_store.ipynb #record
+_NEWEST = """
+SELECT seq, CASE WHEN undo_group = ? THEN entry END FROM workflow_undo
+WHERE session = ? AND scope = ? AND undone = 0 ORDER BY seq DESC LIMIT 1"""
+_FORGET = "DELETE FROM workflow_undo WHERE session = ? AND scope = ?"
+_KEEP = """
+INSERT INTO workflow_undo (session, scope, seq, undone, label, undo_group, created, keys, size, entry)
+VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (session, scope, seq) DO UPDATE SET label = excluded.label, created = excluded.created,
+    keys = excluded.keys, size = excluded.size, entry = excluded.entry"""
+_TRIM = _FORGET + """ AND seq < ? AND seq <= (SELECT max(seq) FROM (
+    SELECT seq, sum(size) OVER (ORDER BY seq DESC) AS total FROM workflow_undo WHERE session = ? AND scope = ?) AS sums
+    WHERE total > ?)"""
 
-def _rows_in(con: sqlite3.Connection, session: int, scope: str) -> int:
-    [[count]] = con.execute("SELECT count(*) FROM workflow_value WHERE session = ? AND k1 = ?", (session, scope)).fetchall()
-    return int(count)
-
-# %% ../nbs/state_store.ipynb #read
-_READ = "SELECT {} FROM workflow_value WHERE session = (SELECT id FROM workflow_session WHERE flow_id = ? AND session_id = ?)"
-_READ_STATE = _READ.format("k1, k2, k3, position, value")
-_READ_STEP = _READ.format("k2, k3, '', position, value") + " AND k1 = ? AND k2 <> ''"
-
-def _read(db: _Database, flow_id: str, session_id: str, scope: str, keys: Optional[Iterable[str]]) -> Dict[str, Any]:
-    "What a scope holds: all of it, or some keys; one query, one parse."
-    _check_session(flow_id, session_id)
-    names = None if keys is None else _check_keys("keys", keys)
-    only = _only(scope, names)
-    sql, values = (_READ_STEP, (flow_id, session_id, scope)) if scope else (_READ_STATE, (flow_id, session_id))
-    rows = db.read(sql + only, *values, *((names or ()) if only else ()))
-    if names is not None and not only:
-        wanted = set(names)
-        rows = [row for row in rows if row[0] in wanted]
-    with db.named: state: Dict[str, Any] = json.loads(_join(rows))
-    return state
-
-# %% ../nbs/state_store.ipynb #change
-class _Change(NamedTuple):
-    "What a caller asks of a write, besides the new values."
-    scope: str                # '' for the session's own keys, else the step's key
-    expected: Optional[int]   # revision
-    label: Optional[str]
-    group: Optional[str]
-    limit: _Limit
-
-def _check_change(flow_id: Any, session_id: Any, ask: _Change) -> None:
-    _check_session(flow_id, session_id)
-    _check_revision(ask.expected)
-    if ask.label is not None: _check_text("undo_label", ask.label)
-    if ask.group is not None: _check_text("undo_group", ask.group)
-
-def _check_own(ask: _Change, names: Iterable[str]) -> None:
-    "Each step has its own undo: a labelled change of the session's own keys must not take steps with it."
-    if ask.label is None or ask.scope: return
-    for name in filter(_is_step, names):
-        raise ValueError(f"undo_label is for the session's own keys, {json.loads(name)!r} is a step's: use update_step_state or edit_step_state")
-
-def _replace(con: sqlite3.Connection, session: _Session, ask: _Change, old: _Rows, new: _Rows) -> None:
-    "Write the difference of `old` and `new`, its undo entry, and the count of the change."
-    growth = 0
-    if old != new:
-        growth = _save(con, session.id, old, new)
-        if ask.label is None:
-            for a, b, _ in old:
-                if not b and (a, "", "") not in new and _is_step(a): _forget(con, session.id, a)
-        elif ask.limit.depth: _record(con, session, ask.scope, old, new, ask.label, ask.group, ask.limit)
-        else: _forget(con, session.id, ask.scope)
-    if old != new or not session.revision: _touch(con, session, growth)
-
-# %% ../nbs/state_store.ipynb #merge
-def _merge(db: _Database, flow_id: str, session_id: str, updates: Any, remove: Iterable[str], ask: _Change) -> None:
-    "One transaction of `update_state` or `update_step_state`; everything that can be refused is refused before it."
-    _check_change(flow_id, session_id, ask)
-    scope = ask.scope
-    rows = _entries("updates", updates, scope)
-    drop = _check_keys("remove", remove)
-    names = dict.fromkeys(path[1 if scope else 0] for path, _ in rows)
-    both = [json.loads(name) for name in drop if name in names]
-    if both: raise ValueError(f"in updates and in remove: {', '.join(map(repr, both))}")
-    _check_own(ask, [*names, *drop])
-    if scope: rows, names = [((scope, "", ""), "{}"), *rows], {"": None, **names}
-    with db.write() as con:
-        session = _find_or_make(con, flow_id, session_id, ask.expected)
-        old = _load(con, session.id, scope, [*names, *drop])
-        new = _place(rows, old, session.fresh, (scope,) if scope else ())
-        _replace(con, session, ask, old, new)
-
-# %% ../nbs/state_store.ipynb #edit
-@contextmanager
-def _edit(store: SQLiteWorkflowStateStore, flow_id: str, session_id: str, ask: _Change) -> Iterator[Dict[str, Any]]:
-    "One transaction around the caller's block; it takes the store itself, which closes once nobody holds it."
-    _check_change(flow_id, session_id, ask)
-    db, scope, head = store._db, ask.scope, (ask.scope, "", "")
-    with db.write(theirs=True) as con:
-        with db.named:
-            session = _find(con, flow_id, session_id, ask.expected)
-            old = _load(con, session.id, scope) if session else {}
-            state = json.loads(_text_of(scope, old))
-        yield state
-        rows = _entries("state", state, scope)
-        if not session and not rows: return
-        if scope and (rows or head in old): rows.insert(0, (head, "{}"))
-        with db.named:
-            session = session or _find_or_make(con, flow_id, session_id, None)
-            new = _place(rows, old, session.fresh)
-            _check_own(ask, [path[0] for path in {**old, **new} if old.get(path, ("", ""))[1] != new.get(path, ("", ""))[1]])
-            _replace(con, session, ask, old, new)
+def _record(tx: Any, session: _Session, ask: _Ask, old: _Rows, new: _Rows, db: _Engine, limit: _Limit) -> None:
+    "Keep what the write is going to change as the newest entry of the scope, or in it where the group is the same."
+    here = session.id, "".join(ask.scope)
+    entry = _action(tx, session.id, old, new)
+    if not entry.fields: return
+    if not limit.depth:
+        tx.execute(_FORGET, here)
+        return
+    newest = tx.execute(_NEWEST, (ask.group, *here)).fetchall()
+    seq, first = newest[0] if newest else (0, None)
+    if tx.execute(_FORGET + " AND seq > ?", (*here, seq)).rowcount: first = None  # an undone action ends a group
+    both = _both(tx, session.id, db.named.loads(_Entry.unpack, first), old, new) if first else None
+    entry, seq = (entry, seq + 1) if both is None else (both, seq)
+    if entry.fields:
+        data = entry.pack()
+        tx.execute(_KEEP, (*here, seq, ask.label, ask.group, session.now, entry.keys(ask.scope), len(data), data))
+    else: tx.execute(_FORGET + " AND seq = ?", (*here, seq))  # the two cancel out
+    tx.execute(_FORGET + " AND seq <= ?", (*here, seq - limit.depth))
+    if limit.most_bytes is not None: tx.execute(_TRIM, (*here, seq, *here, limit.most_bytes))
 
 # %% ../nbs/state_store.ipynb #move
-def _move(con: sqlite3.Connection, session: _Session, scope: str, count: int, force: bool, undone: int) -> Optional[List[UndoEntry]]:
-    "Undo (`undone` is 0) or redo (1) `count` entries, nothing if there are fewer."
-    rows = con.execute(f"""
-        SELECT seq, label, datetime(created / 1000000, 'unixepoch'), keys, delta FROM workflow_undo
-        WHERE session = ? AND scope = ? AND undone = ? ORDER BY seq {'ASC' if undone else 'DESC'} LIMIT ?""",
-        (session.id, scope, undone, min(count, _NO_LIMIT))).fetchall()
-    if len(rows) < count: return None
-    growth = 0
-    for i, (seq, _, _, _, data) in enumerate(rows):
-        more, back = _swap(con, session.id, scope, _unpack(data), session.fresh + (i << 16), force)
-        growth += more
-        data = _pack(back)
-        con.execute("UPDATE workflow_undo SET undone = ?, size = ?, delta = ? WHERE session = ? AND scope = ? AND seq = ?",
-                    (1 - undone, len(data), data, session.id, scope, seq))
-    _touch(con, session, growth)
-    return [UndoEntry(label, created, json.loads(keys)) for _, label, created, keys, _ in rows]
+_Force = Union[bool, Collection[str]]  # `True`: all fields; else keys
+_SWAP = "UPDATE workflow_undo SET undone = ?, size = ?, entry = ? WHERE session = ? AND scope = ? AND seq = ?"
+
+def _refuse(now: _Snapshot, entry: _Entry, scope: _Path, force: _Force) -> None:
+    "`UndoConflictError`, unless the fields in conflict may be overwritten."
+    if force is True: return
+    paths = [path[len(scope):] for path in _conflicts(now, entry)]
+    names = [[json.loads(key) for key in path] for path in paths if not force or path[0] not in force]
+    if names:
+        raise UndoConflictError(list(dict.fromkeys(name[0] for name in names)), [".".join(name) for name in names])
+
+def _move(tx: Any, session: _Session, scope: _Path, found: list[Any], force: _Force, db: _Engine) -> None:
+    "Undo or redo the actions `found`: each is put back, and what leads forward again takes its place."
+    entries = [db.named.loads(_Entry.unpack, row[1]) for row in found]
+    old = _load(tx, session.id, entries)
+    steps = {path[0] for entry in entries for path in entry.fields if _is_step(path[0])}
+    now = _Snapshot.of(old, steps.union(*[entry.steps for entry in entries]))
+    for entry, (seq, _, undone, *_) in zip(entries, found):
+        _refuse(now, entry, scope, force)
+        before, now = now, _put_back(now, entry)
+        data = _difference(before, now).pack()
+        tx.execute(_SWAP, (1 - undone, len(data), data, session.id, "".join(scope), seq))
+    _save(tx, session, old, now.rows(old, session.fresh))
+
+# %% ../nbs/state_store.ipynb #write
+def _write(
+    tx: Any, session: _Session, ask: _Ask, old: _Rows, new: _Rows, db: _Engine, limit: _Limit,
+    cleared: Iterable[str] = (), # Keys whose undo goes too, if they are steps and the write has no label
+    forgot: int = 0              # What else of the session has changed
+) -> int: # Its revision now
+    "Write the difference of `old` and `new` with its undo entry, if there is one."
+    changed = old != new
+    if ask.label is None:
+        gone = [path[0] for path in old if path not in new and len(path) == 1]
+        for step in filter(_is_step, (*cleared, *gone)): forgot += tx.execute(_FORGET, (session.id, step)).rowcount
+    elif changed: _record(tx, session, ask, old, new, db, limit)
+    counts = changed or forgot or not session.revision
+    if counts: _save(tx, session, old, new)
+    return session.revision + bool(counts)
+
+# %% ../nbs/state_store.ipynb #escaped
+def _table(summaries: Iterable[SessionSummary]) -> str:
+    "Sessions as a Markdown table, each cell as itself in Markdown and HTML, whatever a person typed."
+    lines = ["| flow | session | label | step | updated | bytes |", "|---|---|---|---|---|--:|"]
+    for one in summaries:
+        cells = one.flow_id, one.session_id, one.label, one.current_step, one.updated_at, one.state_size_bytes
+        lines.append("| " + " | ".join(map(_escaped, cells)) + " |")
+    return "\n".join(lines)
+
+def _escaped(cell: object) -> str:
+    return re.sub(r"[^\w ]|_", lambda char: f"&#{ord(char[0])};", "" if cell is None else str(cell))
+
+# %% ../nbs/state_store.ipynb #options
+def _check_options(db_path: Any, timeout: Any, synchronous: Any, max_undo_depth: Any, max_undo_bytes: Any) -> None:
+    if not isinstance(db_path, (str, os.PathLike)):
+        raise TypeError(f"db_path must be a str or a Path, not {type(db_path).__name__}")
+    path = os.fspath(db_path)
+    if not path: raise ValueError("db_path must not be empty")
+    if path.startswith("~"): raise ValueError(f"db_path {path!r}: write Path({path!r}).expanduser()")
+    if re.match(r"file:|[a-zA-Z][\w+.-]+://", path): raise ValueError(f"db_path {path!r} must be a path, not a URL")
+    if os.path.isdir(path): raise IsADirectoryError(f"db_path {path!r} is a directory: name a file in it")
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= 1e6:
+        raise ValueError(f"timeout must be a number of seconds from 0 to 1000000, not {timeout!r}")
+    if synchronous not in ("FULL", "NORMAL"):
+        raise ValueError(f'synchronous must be "FULL" or "NORMAL", not {synchronous!r}')
+    _check_int("max_undo_depth", max_undo_depth, 0)
+    if max_undo_bytes is not None: _check_int("max_undo_bytes", max_undo_bytes, 0)
+    if sqlite3.sqlite_version_info < (3, 35):
+        raise RuntimeError(f"cjm_workflow_state needs SQLite 3.35 or newer, this Python has {sqlite3.sqlite_version}")
+
+# %% ../nbs/state_store.ipynb #session-edit
+class SessionEdit:
+    "A session inside an `edit_session` block. A part is read when it is first used, and written where it was changed."
+    def __init__(self, db: _Engine, tx: Any, session: Optional[_Session]) -> None:
+        self._db, self._tx, self._session = db, tx, session
+        self._parts: dict[_Path, tuple[_Rows, Dict[str, Any]]] = {}
+        self.current_step = session.current_step if session else None  # Set it to move the person
+        self.label = session.label if session else None                # Set it to rename the session
+        self.revision = session.revision if session else 0             # After the block, the new one
+
+    @property
+    def state(self) -> Dict[str, Any]:
+        "The session's own keys, without its steps; to be changed in place."
+        return self._part(())
+
+    def step(self, step_id: str) -> Dict[str, Any]:
+        "The state of one step, to be changed in place; one that stays empty makes no step."
+        return self._part(_scope(step_id))
+
+    def _part(self, scope: _Path) -> Dict[str, Any]:
+        if scope not in self._parts:
+            if self._tx is None: raise RuntimeError("the edit_session block has ended: use this inside it")
+            only = " AND k1 = ?" if scope else f" AND NOT ({_STEPS})"
+            with self._db.named:
+                this = self._session.id if self._session else None
+                found = self._tx.execute(f"{_LOAD}?{only}", (this, *scope)).fetchall()
+            self._parts[scope] = _rows(found, scope, None), self._db.named.loads(_state, found, scope)
+        return self._parts[scope][1]
+
+# %% ../nbs/state_store.ipynb #edited
+def _edited(edit: SessionEdit, encode: _Encode) -> tuple[dict[_Path, dict[_Path, str]], dict[str, Optional[str]]]:
+    "Of the parts that a block has used, the texts of their rows; and of current step and label, those that it changed."
+    texts = {}
+    for scope, (rows, value) in edit._parts.items():
+        part = _texts("state", value, scope, encode)
+        steps = [json.loads(path[0]) for path in part if not scope and _is_step(path[0])]
+        if steps: raise ValueError(f"state[{steps[0]!r}] is a step's: use step({steps[0][6:]!r})")
+        texts[scope] = {scope: "{}", **part} if scope and (part or scope in rows) else part
+    fields = {"current_step": edit.current_step, "label": edit.label}
+    for name, text in fields.items():
+        if text is not None: _check_text(name, text, least=name == "current_step")
+    before = edit._session
+    return texts, {name: text for name, text in fields.items() if text != (before and getattr(before, name))}
+
+# %% ../nbs/state_store.ipynb #state
+def _state(
+    found: Iterable[tuple[Any, ...]], # Rows of a scope as they come from the database
+    scope: _Path,
+    names: Optional[Collection[str]] = None # The keys that are wanted, where the statement could not name them all
+) -> Any: # What the caller gets
+    tree = _tree(found)
+    inside = _split(tree.get(scope[0], "{}") if scope else tree) or {}
+    if names is not None and len(names) > _MANY:
+        wanted = set(names)
+        inside = {key: part for key, part in inside.items() if key in wanted}
+    return _loads(_text(inside))
+
+# %% ../nbs/state_store.ipynb #snapshot
+def _history(found: Iterable[tuple[int, str, str, str]]) -> UndoHistory:
+    "From undone, label, time and keys of the entries of one scope, the oldest first."
+    history = UndoHistory([], [])
+    for undone, label, created, keys in found:
+        entry = UndoEntry(label, created, json.loads(keys))
+        if undone: history.redo.append(entry)
+        else: history.undo.insert(0, entry)
+    return history
+
+def _snapshot(line: Any, found: list[Any], undo: list[Any], asked: Optional[list[str]]) -> SessionSnapshot:
+    "From a summary's line, the rows of values, and scope and entry of all undo."
+    state = _loads(_text(_tree(found)))
+    steps = {key[6:]: state.pop(key) for key in list(state) if key.startswith("_step_") and key != "_step_"}
+    scopes: dict[str, list[Any]] = {}
+    for scope, *entry in undo: scopes.setdefault(scope, []).append(entry)
+    histories = {scope: _history(entries) for scope, entries in scopes.items()}
+    return SessionSnapshot(*[*line, state, steps, histories, asked])
+
+_COPY = """
+INSERT INTO workflow_value (session, k1, k2, k3, position, value)
+SELECT ?, k1, k2, k3, 256 * row_number() OVER (ORDER BY position), value FROM workflow_value WHERE session = ?"""
 
 # %% ../nbs/state_store.ipynb #backup
-def _backup(db: _Database, dest: Path) -> None:
+def _backup(db: _SQLite, dest: Path) -> None:
     "Copy into a new file beside `dest`, and give it the name once it is whole and on the disk."
-    if db.path and dest.exists() and os.path.samefile(dest, db.path): raise ValueError(f"dest is the store's own file: {dest}")
+    if db.path and dest.exists() and os.path.samefile(dest, db.path):
+        raise ValueError(f"dest is the store's own file: {dest}")
     for log in (f"{dest}-wal", f"{dest}-journal"):
         if os.path.exists(log): raise ValueError(f"dest is a database in use, its log lies beside it: {log}")
     part = dest.with_name(f"{dest.name}.{uuid.uuid4().hex}.part")
@@ -999,74 +1380,94 @@ def _backup(db: _Database, dest: Path) -> None:
         os.replace(part, dest)
     finally: part.unlink(missing_ok=True)
 
-# %% ../nbs/state_store.ipynb #table
-_SUMMARY = """
-SELECT flow_id, session_id, label, current_step, datetime(created / 1000000, 'unixepoch'), datetime(updated / 1000000, 'unixepoch'),
-       max(2, state_size + 1), revision FROM workflow_session"""
-
-def _escaped(cell: object) -> str:
-    "`cell` as itself in Markdown and HTML, whatever a person typed."
-    return re.sub(r"[^\w ]|_", lambda char: f"&#{ord(char[0])};", "" if cell is None else str(cell))
-
-def _table(rows: Iterable[tuple[Any, ...]]) -> str:
-    "Rows of `_SUMMARY` as a Markdown table."
-    lines = ["| flow | session | label | step | updated | bytes |", "|---|---|---|---|---|--:|"]
-    for flow_id, session_id, label, step, _, updated, size, _ in rows:
-        lines.append("| " + " | ".join(map(_escaped, (flow_id, session_id, label, step, updated, size))) + " |")
-    return "\n".join(lines)
-
-# %% ../nbs/state_store.ipynb #options
-def _check_options(db_path: Any, timeout: Any, synchronous: Any, max_undo_depth: Any, max_undo_bytes: Any) -> None:
-    if not isinstance(db_path, (str, os.PathLike)): raise TypeError(f"db_path must be a str or a Path, not {type(db_path).__name__}")
-    if not os.fspath(db_path): raise ValueError("db_path must not be empty")
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= 1e6:
-        raise ValueError(f"timeout must be a number of seconds from 0 to 1000000, not {timeout!r}")
-    if synchronous not in ("FULL", "NORMAL"): raise ValueError(f'synchronous must be "FULL" or "NORMAL", not {synchronous!r}')
-    _check_int("max_undo_depth", max_undo_depth, 0)
-    if max_undo_bytes is not None: _check_int("max_undo_bytes", max_undo_bytes, 0)
-    if sqlite3.sqlite_version_info < (3, 35):
-        raise RuntimeError(f"cjm_workflow_state needs SQLite 3.35 or newer, this Python has {sqlite3.sqlite_version}")
-
 # %% ../nbs/state_store.ipynb #class
-_ORDERS = {"updated_at": "updated", "created_at": "created", "label": "label", "current_step": "current_step"}
-_THIS = "(SELECT id FROM workflow_session WHERE flow_id = ? AND session_id = ?)"
+_ORDERS = {"updated_at": "updated {0}, id {0}", "created_at": "created {0}, id {0}", 
+           "label": "label {0} NULLS {1}, id {0}", "current_step": "current_step {0} NULLS {1}, id {0}"}
 
-class SQLiteWorkflowStateStore:
-    "Where each person is in each workflow, and how to undo: in one SQLite file, shared by threads and processes."
-    def __init__(self,
-        db_path: Union[str, "os.PathLike[str]"], # SQLite file, made if missing, or `":memory:"`
-        *,
-        timeout: float = 30.0,           # Seconds to wait for another writer, then `sqlite3.OperationalError`
-        synchronous: str = "FULL",       # `"FULL"`: a returned write survives power loss; `"NORMAL"`: survives `kill -9`, faster
-        max_undo_depth: int = DEFAULT_MAX_HISTORY_DEPTH, # Actions kept for each step, and for the session; 0: none
-        max_undo_bytes: Optional[int] = None # Bytes kept for each of them; the newest action stays in any case
-    ) -> None:
-        _check_options(db_path, timeout, synchronous, max_undo_depth, max_undo_bytes)
-        self.db_path = Path(db_path)
-        self._timeout, self._synchronous = timeout, synchronous
-        self._limit = _Limit(min(max_undo_depth, _NO_LIMIT), max_undo_bytes)
-        self._open(None if str(db_path) == ":memory:" else Path(os.path.abspath(db_path)))
+class WorkflowStateStore:
+    "What the stores of all engines have in common: where each person is in each workflow, and how to undo."
+    Error: type[Exception]             # The driver's exceptions, as PEP 249 suggests for connections
+    DatabaseError: type[Exception]
+    OperationalError: type[Exception]
+    IntegrityError: type[Exception]
+    ProgrammingError: type[Exception]
+    _db: _Engine
+    _limit: _Limit
+    _encode: _Encode
 
-    def _open(self, path: Optional[Path]) -> None:
-        self._db = _Database(path, self._timeout, self._synchronous)
-        self._finalizer = weakref.finalize(self, self._db.at_exit)
+    def _summaries(self, rest: str, *values: Any) -> List[SessionSummary]:
+        rows = self._db.read(f"SELECT {self._columns} FROM workflow_session {rest}", *values)
+        return [SessionSummary(*row) for row in rows]
+
+    def _read(self, flow_id: str, session_id: str, scope: _Path, keys: Optional[Iterable[str]]) -> Dict[str, Any]:
+        "What a scope holds: all of it, or some keys; one statement, one parse."
+        _check_session(flow_id, session_id)
+        names = None if keys is None else _check_keys("keys", keys)
+        number, values = _named(scope, names)
+        found = self._db.read(_select(_LOAD_THIS, bool(scope), number), flow_id, session_id, *values)
+        return self._db.named.loads(_state, found, scope, names)  # type: ignore[no-any-return]
+
+    def _merge(self, flow_id: str, session_id: str, updates: Any, remove: Iterable[str], ask: _Ask) -> None:
+        ask.check(flow_id, session_id)
+        texts, drop = _texts("updates", updates, ask.scope, self._encode), _check_keys("remove", remove)
+        names = {path[len(ask.scope)]: None for path in texts}
+        both = [json.loads(name) for name in drop if name in names]
+        if both: raise ValueError(f"in updates and in remove: {', '.join(map(repr, both))}")
+        if ask.scope: texts, names = {ask.scope: "{}", **texts}, {"": None, **names}
+        with self._db.write() as tx:
+            session, old = _find(tx, flow_id, session_id, ask.expected, ask.scope, [*names, *drop], make=True)
+            assert session
+            new = _place(texts, old, session.fresh, merged=ask.scope)
+            _write(tx, session, ask, old, new, self._db, self._limit, cleared=() if ask.scope else drop)
+
+    @contextmanager
+    def _edit(self, flow_id: str, session_id: str, ask: _Ask) -> Iterator[Dict[str, Any]]:
+        ask.check(flow_id, session_id)
+        db = self._db
+        with db.write(theirs=True) as tx:
+            with db.named:
+                session, old = _find(tx, flow_id, session_id, ask.expected, ask.scope, None)
+                state = db.named.loads(_state, [(*_columns(path), *row) for path, row in old.items()], ask.scope)
+            yield state
+            texts = _texts("state", state, ask.scope, self._encode)
+            if not session and not texts: return
+            if ask.scope and (texts or ask.scope in old): texts = {ask.scope: "{}", **texts}
+            with db.named:
+                session = session or _find(tx, flow_id, session_id, make=True)[0]
+                assert session
+                _write(tx, session, ask, old, _place(texts, old, session.fresh), db, self._limit)
+
+    @contextmanager
+    def _edit_session(self, flow_id: str, session_id: str, ask: _Ask) -> Iterator[SessionEdit]:
+        ask.check(flow_id, session_id)
+        db = self._db
+        with db.write(theirs=True) as tx:
+            with db.named: session, _ = _find(tx, flow_id, session_id, ask.expected)
+            edit = SessionEdit(db, tx, session)
+            try: yield edit
+            finally: edit._tx = None
+            texts, fields = _edited(edit, self._encode)
+            if not session and not fields and not any(texts.values()): return
+            with db.named:
+                session = session or _find(tx, flow_id, session_id, make=True)[0]
+                assert session
+                for name, value in fields.items():
+                    tx.execute(f"UPDATE workflow_session SET {name} = ? WHERE id = ?", (value, session.id))
+                old, new, fresh = {}, {}, session.fresh
+                for scope, part in texts.items():
+                    old.update(edit._parts[scope][0])
+                    new.update(_place(part, edit._parts[scope][0], fresh))
+                revision = _write(tx, session, ask, old, new, db, self._limit, forgot=len(fields))
+        edit.revision = revision
 
     # -- open and close
 
     def close(self) -> None:
-        "Close the file; it is then one file, with no log beside it, and every method raises `sqlite3.ProgrammingError`."
+        "Close the connections; every method raises `store.ProgrammingError` afterwards."
         self._db.close()
 
-    def __enter__(self) -> "SQLiteWorkflowStateStore": return self
+    def __enter__(self) -> "WorkflowStateStore": return self
     def __exit__(self, *error: object) -> None: self.close()
-
-    def __getstate__(self) -> Dict[str, Any]:
-        if self._db.path is None: raise TypeError("a store in memory can't be pickled: its data would stay behind")
-        return {**vars(self), "_db": self._db.path, "_finalizer": None}
-
-    def __setstate__(self, state: Dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._open(state["_db"])
 
     # -- sessions
 
@@ -1075,64 +1476,144 @@ class SQLiteWorkflowStateStore:
         session_id: Optional[str] = None, # Its id; `None` makes a UUID4
         label: Optional[str] = None       # Name for people
     ) -> str: # The session's id
-        "Make a new empty session; `sqlite3.IntegrityError` if there is one of this id."
+        "Make a new empty session; `store.IntegrityError` if there is one of this id."
         if session_id is None: session_id = str(uuid.uuid4())
         _check_session(flow_id, session_id)
-        if label is not None: _check_text("label", label)
-        with self._db.write() as con:
-            session = _new_session(con, flow_id, session_id, label)
-            if session is None: raise sqlite3.IntegrityError(f"flow {flow_id!r} has a session {session_id!r} already")
-            _touch(con, session)
+        if label is not None: _check_text("label", label, least=0)
+        with self._db.write() as tx:
+            session = _make(tx, flow_id, session_id, label)
+            if session is None: raise self.IntegrityError(f"flow {flow_id!r} has a session {session_id!r} already")
+            tx.execute(_TOUCH, (session.now, 0, session.id))
         return session_id
 
     def session_exists(self, flow_id: str, session_id: str) -> bool:
         "Whether there is such a session."
         _check_session(flow_id, session_id)
-        return bool(self._db.read("SELECT 1 FROM workflow_session WHERE flow_id = ? AND session_id = ?", flow_id, session_id))
+        return bool(self._db.read(f"SELECT 1 {_ONE}", flow_id, session_id))
 
     def get_session_summary(self, flow_id: str, session_id: str) -> Optional[SessionSummary]:
         "All about a session but its state, which is not read; `None` if there is none."
         _check_session(flow_id, session_id)
-        rows = self._db.read(_SUMMARY + " WHERE flow_id = ? AND session_id = ?", flow_id, session_id)
-        return SessionSummary(*rows[0]) if rows else None
+        found = self._summaries("WHERE flow_id = ? AND session_id = ?", flow_id, session_id)
+        return found[0] if found else None
 
-    def set_session_label(self, flow_id: str, session_id: str, label: Optional[str]) -> None:
-        "Name a session; `None` takes the name away. Nothing happens if there is no such session."
-        _check_session(flow_id, session_id)
-        if label is not None: _check_text("label", label)
-        with self._db.write() as con:
-            session = _find(con, flow_id, session_id)
-            if session and con.execute("UPDATE workflow_session SET label = ? WHERE id = ? AND label IS NOT ?", (label, session.id, label)).rowcount:
-                _touch(con, session)
+    def set_session_label(self,
+        flow_id: str,
+        session_id: str,
+        label: Optional[str], # Name for people; `None` takes it away
+        *,
+        expected_revision: Optional[int] = None # As in `update_state`
+    ) -> None:
+        "Name a session. Nothing happens if there is none."
+        _Ask(expected=expected_revision).check(flow_id, session_id)
+        if label is not None: _check_text("label", label, least=0)
+        with self._db.write() as tx:
+            session, _ = _find(tx, flow_id, session_id, expected_revision)
+            if session is None or session.label == label: return
+            tx.execute("UPDATE workflow_session SET label = ? WHERE id = ?", (label, session.id))
+            tx.execute(_TOUCH, (session.now, 0, session.id))
 
-    def delete_session(self, flow_id: str, session_id: str) -> None:
+    def delete_session(self,
+        flow_id: str,
+        session_id: str,
+        *,
+        expected_revision: Optional[int] = None # As in `update_state`
+    ) -> None:
         "Delete a session and all that hangs on it; fine if there is none."
-        _check_session(flow_id, session_id)
-        with self._db.write() as con:
-            con.execute("DELETE FROM workflow_session WHERE flow_id = ? AND session_id = ?", (flow_id, session_id))
+        _Ask(expected=expected_revision).check(flow_id, session_id)
+        with self._db.write() as tx:
+            if expected_revision is not None: _find(tx, flow_id, session_id, expected_revision)
+            tx.execute(f"DELETE {_ONE}", (flow_id, session_id))
 
-    def clear_state(self, flow_id: str, session_id: str) -> None:
+    def clear_state(self, flow_id: str, session_id: str, *, expected_revision: Optional[int] = None) -> None:
         "The same as `delete_session`."
-        self.delete_session(flow_id, session_id)
+        self.delete_session(flow_id, session_id, expected_revision=expected_revision)
 
-    def reset_session(self, flow_id: str, session_id: str) -> None:
-        "Back to an empty session: state, steps, current step and undo go, label and `created_at` stay. Nothing happens if there is none."
-        _check_session(flow_id, session_id)
-        with self._db.write() as con:
-            session = _find(con, flow_id, session_id)
+    def reset_session(self,
+        flow_id: str,
+        session_id: str,
+        *,
+        expected_revision: Optional[int] = None # As in `update_state`
+    ) -> None:
+        "Back to an empty session, of which label and `created_at` stay. Nothing happens if there is none."
+        _Ask(expected=expected_revision).check(flow_id, session_id)
+        with self._db.write() as tx:
+            session, _ = _find(tx, flow_id, session_id, expected_revision)
             if session is None: return
-            values = con.execute("DELETE FROM workflow_value WHERE session = ?", (session.id,)).rowcount
-            undos = con.execute("DELETE FROM workflow_undo WHERE session = ?", (session.id,)).rowcount
+            values = tx.execute("DELETE FROM workflow_value WHERE session = ?", (session.id,)).rowcount
+            undos = tx.execute("DELETE FROM workflow_undo WHERE session = ?", (session.id,)).rowcount
             if not values and not undos and session.current_step is None: return
-            con.execute("UPDATE workflow_session SET current_step = NULL, state_size = 0 WHERE id = ?", (session.id,))
-            _touch(con, session)
+            tx.execute("UPDATE workflow_session SET current_step = NULL, state_size = 0 WHERE id = ?", (session.id,))
+            tx.execute(_TOUCH, (session.now, 0, session.id))
+
+    def copy_session(self,
+        flow_id: str,
+        session_id: str,
+        *,
+        to_flow_id: Optional[str] = None,    # Flow of the copy; `None`: the same
+        to_session_id: Optional[str] = None, # Its id; `None` makes a UUID4
+        label: Optional[str] = None          # Its name; `None`: the same
+    ) -> str: # The copy's session id
+        "A new session with state, steps and current step of another, without its undo; `LookupError` if there is none."
+        to_flow = flow_id if to_flow_id is None else to_flow_id
+        to_session = str(uuid.uuid4()) if to_session_id is None else to_session_id
+        _check_session(flow_id, session_id)
+        for argument, value in ("to_flow_id", to_flow), ("to_session_id", to_session): _check_text(argument, value)
+        if label is not None: _check_text("label", label, least=0)
+        with self._db.write() as tx:
+            source, _ = _find(tx, flow_id, session_id)
+            if source is None: raise LookupError(f"flow {flow_id!r} has no session {session_id!r} to copy")
+            copy = _make(tx, to_flow, to_session, source.label if label is None else label)
+            if copy is None: raise self.IntegrityError(f"flow {to_flow!r} has a session {to_session!r} already")
+            tx.execute(_COPY, (copy.id, source.id))
+            tx.execute("UPDATE workflow_session SET current_step = ? WHERE id = ?", (source.current_step, copy.id))
+            [[size]] = tx.execute("SELECT state_size FROM workflow_session WHERE id = ?", (source.id,)).fetchall()
+            tx.execute(_TOUCH, (copy.now, size, copy.id))
+        return to_session
+
+    def get_session(self,
+        flow_id: str,
+        session_id: str,
+        *,
+        keys: Optional[Iterable[str]] = None, # Own keys to read; `None` reads all
+        steps: Optional[Iterable[str]] = None # Steps to read; `None` reads all, `[]` none
+    ) -> Optional[SessionSnapshot]: # `None` if there is no such session
+        """All of a session at one moment: summary, revision, state, steps and undo, in one read.
+
+        `TypeError` if `keys` or `steps` is not a list of `str`. Example:
+
+            one = store.get_session("review", sid, keys=["title"], steps=["split"])
+            one.revision, one.state["title"], one.step("split"), one.history("split").undo
+        """
+        _check_session(flow_id, session_id)
+        names = None if keys is None else [key for key in _check_keys("keys", keys) if not _is_step(key)]
+        asked = None if steps is None else [json.loads(key) for key in _check_keys("steps", steps)]
+        scopes = None if asked is None else [_scope(step)[0] for step in asked]
+        own = f"NOT ({_STEPS})" if names is None else f"k1 IN ({','.join('?' * len(names)) or 'NULL'})"
+        inside = _STEPS if scopes is None else f"k1 IN ({','.join('?' * len(scopes)) or 'NULL'})"
+        only = "" if names is scopes is None else f" AND ({own} OR {inside})"
+        this, values = (flow_id, session_id), (*(names or ()), *(scopes or ()))
+        lines, found, undo = self._db.read_all(
+            (f"SELECT {self._columns} {_ONE}", *this), (_LOAD_THIS + only, *this, *values),
+            (f"SELECT scope, {self._entry} FROM workflow_undo WHERE session = {_THIS} ORDER BY scope, seq", *this))
+        return self._db.named.loads(_snapshot, lines[0], found, undo, asked) if lines else None
+
+    @property
+    def _columns(self) -> str:
+        "Those of a `SessionSummary`."
+        times = ", ".join(map(self._db.TIME.format, ("created", "updated")))
+        size = "CASE WHEN state_size > 0 THEN state_size + 1 ELSE 2 END"
+        return f"flow_id, session_id, label, current_step, {times}, {size}, revision"
+
+    @property
+    def _entry(self) -> str: return f"undone, label, {self._db.TIME.format('created')}, keys"
 
     # -- steps
 
     def get_current_step(self, flow_id: str, session_id: str) -> Optional[str]:
         "The step the person is on; `None` before the first, or if there is no such session."
         _check_session(flow_id, session_id)
-        rows = self._db.read("SELECT current_step FROM workflow_session WHERE flow_id = ? AND session_id = ?", flow_id, session_id)
+        rows = self._db.read(f"SELECT current_step {_ONE}", flow_id, session_id)
         return rows[0][0] if rows else None
 
     def set_current_step(self,
@@ -1140,17 +1621,17 @@ class SQLiteWorkflowStateStore:
         session_id: str,
         step_id: str, # Step the person is on from now
         *,
-        expected_revision: Optional[int] = None # Revision that the caller has read; StaleSessionError if it is another now
+        expected_revision: Optional[int] = None # Revision the caller has read; StaleSessionError if it is another now
     ) -> None:
         "Move the person to a step; makes the session if there is none."
-        _check_session(flow_id, session_id)
-        _check_id("step_id", step_id)
-        _check_revision(expected_revision)
-        with self._db.write() as con:
-            session = _find_or_make(con, flow_id, session_id, expected_revision)
+        _Ask(expected=expected_revision).check(flow_id, session_id)
+        _check_text("step_id", step_id)
+        with self._db.write() as tx:
+            session, _ = _find(tx, flow_id, session_id, expected_revision, make=True)
+            assert session
             if session.current_step == step_id: return
-            con.execute("UPDATE workflow_session SET current_step = ? WHERE id = ?", (step_id, session.id))
-            _touch(con, session)
+            tx.execute("UPDATE workflow_session SET current_step = ? WHERE id = ?", (step_id, session.id))
+            tx.execute(_TOUCH, (session.now, 0, session.id))
 
     # -- state
 
@@ -1161,7 +1642,7 @@ class SQLiteWorkflowStateStore:
         keys: Optional[Iterable[str]] = None # Top-level keys to read; `None` reads all
     ) -> Dict[str, Any]: # The caller's own copy; `{}` if there is no such session
         "The whole state, each step's under `_step_<step_id>`."
-        return _read(self._db, flow_id, session_id, "", keys)
+        return self._read(flow_id, session_id, (), keys)
 
     def update_state(self,
         flow_id: str,
@@ -1174,7 +1655,7 @@ class SQLiteWorkflowStateStore:
         undo_group: Optional[str] = None         # Consecutive labelled changes of one group are undone together
     ) -> None:
         "Merge `updates` into the state; makes the session if there is none."
-        _merge(self._db, flow_id, session_id, updates, remove, _Change("", expected_revision, undo_label, undo_group, self._limit))
+        self._merge(flow_id, session_id, updates, remove, _Ask((), expected_revision, undo_label, undo_group))
 
     def edit_state(self,
         flow_id: str,
@@ -1185,7 +1666,27 @@ class SQLiteWorkflowStateStore:
         undo_group: Optional[str] = None
     ) -> ContextManager[Dict[str, Any]]: # The state, to be changed in place
         "Read the state, change it in the block, and write what changed, while nobody else can write."
-        return _edit(self, flow_id, session_id, _Change("", expected_revision, undo_label, undo_group, self._limit))
+        return self._edit(flow_id, session_id, _Ask((), expected_revision, undo_label, undo_group))
+
+    def edit_session(self,
+        flow_id: str,
+        session_id: str,
+        *,
+        expected_revision: Optional[int] = None, # As in `update_state`
+        undo_label: Optional[str] = None,        # Of one action in the session's scope, over state and steps
+        undo_group: Optional[str] = None
+    ) -> ContextManager[SessionEdit]:
+        """Change any parts of a session in one transaction, while nobody else can write.
+
+        Makes the session if the block puts something in. `StaleSessionError` if it is not at `expected_revision`;
+        an exception in the block writes nothing. Example:
+
+            with store.edit_session("review", sid, undo_label="Send to review") as session:
+                session.step("review")["queue"] = session.step("split").pop("done")
+                session.current_step = "review"
+            session.revision  # the new one
+        """
+        return self._edit_session(flow_id, session_id, _Ask((), expected_revision, undo_label, undo_group))
 
     # -- step state
 
@@ -1197,7 +1698,7 @@ class SQLiteWorkflowStateStore:
         keys: Optional[Iterable[str]] = None # Keys to read; `None` reads all
     ) -> Dict[str, Any]: # The caller's own copy; `{}` if the step has none
         "The state of one step."
-        return _read(self._db, flow_id, session_id, _scope(step_id), keys)
+        return self._read(flow_id, session_id, _scope(step_id), keys)
 
     def update_step_state(self,
         flow_id: str,
@@ -1211,7 +1712,8 @@ class SQLiteWorkflowStateStore:
         undo_group: Optional[str] = None
     ) -> None:
         "Merge `updates` into one step's state; makes the session if there is none."
-        _merge(self._db, flow_id, session_id, updates, remove, _Change(_scope(step_id), expected_revision, undo_label, undo_group, self._limit))
+        ask = _Ask(_scope(step_id), expected_revision, undo_label, undo_group)
+        self._merge(flow_id, session_id, updates, remove, ask)
 
     def edit_step_state(self,
         flow_id: str,
@@ -1223,46 +1725,55 @@ class SQLiteWorkflowStateStore:
         undo_group: Optional[str] = None
     ) -> ContextManager[Dict[str, Any]]: # The step's state, to be changed in place
         "Read a step's state, change it in the block, and write what changed, while nobody else can write."
-        return _edit(self, flow_id, session_id, _Change(_scope(step_id), expected_revision, undo_label, undo_group, self._limit))
+        return self._edit(flow_id, session_id, _Ask(_scope(step_id), expected_revision, undo_label, undo_group))
 
     def clear_step_state(self,
         flow_id: str,
         session_id: str,
         step_id: str,
         *,
-        undo_label: Optional[str] = None # What undo calls this; `None`: it can't be undone, and the step's undo goes too
+        expected_revision: Optional[int] = None, # As in `update_state`
+        undo_label: Optional[str] = None # What undo calls this; `None`: the step's undo goes too
     ) -> None:
-        "Remove one step's state; nothing happens if it has none."
-        ask = _Change(_scope(step_id), None, undo_label, None, self._limit)
-        _check_change(flow_id, session_id, ask)
-        with self._db.write() as con:
-            session = _find(con, flow_id, session_id)
-            if session: _replace(con, session, ask, _load(con, session.id, ask.scope), {})
+        "Remove one step's state, and without a label its undo too. Nothing happens where there is neither."
+        ask = _Ask(_scope(step_id), expected_revision, undo_label)
+        ask.check(flow_id, session_id)
+        with self._db.write() as tx:
+            session, old = _find(tx, flow_id, session_id, ask.expected, ask.scope, None)
+            if session: _write(tx, session, ask, old, {}, self._db, self._limit, cleared=ask.scope)
 
     # -- undo
 
     def undo(self,
         flow_id: str,
         session_id: str,
-        step_id: Optional[str] = None, # Step whose actions are meant; `None`: those on the session's own keys
+        step_id: Optional[str] = None, # Step whose actions are meant; `None`: the session's
         *,
-        count: int = 1,      # How many
-        force: bool = False, # Overwrite what writes without a label changed since
-        expected_revision: Optional[int] = None # Revision that the caller has read; StaleSessionError if it is another now
+        count: int = 1, # How many
+        force: Union[bool, Iterable[str]] = False, # Do it in spite of conflicts: of all (`True`), or of these keys
+        expected_revision: Optional[int] = None # Revision the caller has read; StaleSessionError if it is another now
     ) -> Optional[List[UndoEntry]]: # The actions undone, in that order; `None` if there are fewer than `count`
-        "Put back the keys that the last action changed; `UndoConflictError` if a write without a label changed them since."
+        "Put back the fields that the last action changed; `UndoConflictError` if one has changed since."
         return self._move(flow_id, session_id, step_id, count, force, expected_revision, 0)
 
     def _move(self,
-        flow_id: str, session_id: str, step_id: Optional[str], count: int, force: bool, expected: Optional[int], undone: int
+        flow_id: str, session_id: str, step_id: Optional[str], count: int, force: Union[bool, Iterable[str]],
+        expected: Optional[int], undone: int
     ) -> Optional[List[UndoEntry]]:
-        _check_session(flow_id, session_id)
-        scope = "" if step_id is None else _scope(step_id)
+        ask = _Ask(() if step_id is None else _scope(step_id), expected)
+        ask.check(flow_id, session_id)
         _check_int("count", count, 1)
-        _check_revision(expected)
-        with self._db.write() as con:
-            session = _find(con, flow_id, session_id, expected)
-            return _move(con, session, scope, count, force, undone) if session else None
+        names = force if isinstance(force, bool) else _check_keys("force", force)
+        with self._db.write() as tx:
+            session, _ = _find(tx, flow_id, session_id, expected)
+            if session is None: return None
+            found = tx.execute(f"""
+                SELECT seq, entry, undone, label, {self._db.TIME.format('created')}, keys FROM workflow_undo
+                WHERE session = ? AND scope = ? AND undone = ? ORDER BY seq {'ASC' if undone else 'DESC'} LIMIT ?""",
+                (session.id, "".join(ask.scope), undone, min(count, _NO_LIMIT))).fetchall()
+            if len(found) < count: return None
+            _move(tx, session, ask.scope, found, names, self._db)
+        return [UndoEntry(label, created, self._db.named.loads(json.loads, keys)) for *_, label, created, keys in found]
 
     def redo(self,
         flow_id: str,
@@ -1270,7 +1781,7 @@ class SQLiteWorkflowStateStore:
         step_id: Optional[str] = None, # As in `undo`
         *,
         count: int = 1,
-        force: bool = False,
+        force: Union[bool, Iterable[str]] = False,
         expected_revision: Optional[int] = None
     ) -> Optional[List[UndoEntry]]: # The actions redone, in that order; `None` if there are fewer than `count`
         "Do again what was undone; any new labelled change ends that."
@@ -1283,11 +1794,11 @@ class SQLiteWorkflowStateStore:
     ) -> UndoHistory: # Newest first; no value is read
         "What `undo` and `redo` would take, for a menu or a button's label."
         _check_session(flow_id, session_id)
-        rows = self._db.read(f"""
-            SELECT undone, label, datetime(created / 1000000, 'unixepoch'), keys FROM workflow_undo
-            WHERE session = {_THIS} AND scope = ? ORDER BY seq""", flow_id, session_id, "" if step_id is None else _scope(step_id))
-        entries = [(undone, UndoEntry(label, created, json.loads(keys))) for undone, label, created, keys in rows]
-        return UndoHistory([entry for undone, entry in reversed(entries) if not undone], [entry for undone, entry in entries if undone])
+        scope = "" if step_id is None else _scope(step_id)[0]
+        found = self._db.read(f"""
+            SELECT {self._entry} FROM workflow_undo
+            WHERE session = {_THIS} AND scope = ? ORDER BY seq""", flow_id, session_id, scope)
+        return self._db.named.loads(_history, found)  # type: ignore[no-any-return]
 
     # -- lists
 
@@ -1300,18 +1811,18 @@ class SQLiteWorkflowStateStore:
         offset: int = 0               # Skip so many first
     ) -> List[SessionSummary]:
         "The sessions of one flow, newest first, without reading any state; of equal ones, the one made last first."
-        _check_id("flow_id", flow_id)
-        if order_by not in list(_ORDERS): raise ValueError(f"order_by must be one of {', '.join(_ORDERS)}, not {order_by!r}")
+        _check_text("flow_id", flow_id)
+        if order_by not in list(_ORDERS):
+            raise ValueError(f"order_by must be one of {', '.join(_ORDERS)}, not {order_by!r}")
         if limit is not None: _check_int("limit", limit, 0)
         _check_int("offset", offset, 0)
-        way = "DESC" if descending else "ASC"
-        return [SessionSummary(*row) for row in self._db.read(
-            f"{_SUMMARY} WHERE flow_id = ? ORDER BY {_ORDERS[order_by]} {way}, id {way} LIMIT ? OFFSET ?",
-            flow_id, _NO_LIMIT if limit is None else min(limit, _NO_LIMIT), min(offset, _NO_LIMIT))]
+        way = ("DESC", "LAST") if descending else ("ASC", "FIRST")
+        return self._summaries(f"WHERE flow_id = ? ORDER BY {_ORDERS[order_by].format(*way)} LIMIT ? OFFSET ?",
+                               flow_id, _NO_LIMIT if limit is None else min(limit, _NO_LIMIT), min(offset, _NO_LIMIT))
 
     def count_sessions(self, flow_id: str) -> int:
         "How many sessions a flow has."
-        _check_id("flow_id", flow_id)
+        _check_text("flow_id", flow_id)
         return int(self._db.read("SELECT count(*) FROM workflow_session WHERE flow_id = ?", flow_id)[0][0])
 
     def list_flows(self) -> List[str]:
@@ -1325,25 +1836,67 @@ class SQLiteWorkflowStateStore:
         older_than: timedelta # Sessions without a change for so long are deleted
     ) -> int: # How many were deleted
         "Delete the sessions that nobody has touched for a while."
-        _check_id("flow_id", flow_id)
-        if not isinstance(older_than, timedelta): raise TypeError(f"older_than must be a timedelta, not {type(older_than).__name__}")
+        _check_text("flow_id", flow_id)
+        if not isinstance(older_than, timedelta):
+            raise TypeError(f"older_than must be a timedelta, not {type(older_than).__name__}")
         if older_than < timedelta(0): raise ValueError(f"older_than must not be negative: {older_than}")
-        with self._db.write() as con:
+        with self._db.write() as tx:
             limit = max(_now() - older_than // timedelta(microseconds=1), -_NO_LIMIT)
-            return con.execute("DELETE FROM workflow_session WHERE flow_id = ? AND updated <= ?", (flow_id, limit)).rowcount
+            sql = "DELETE FROM workflow_session WHERE flow_id = ? AND updated <= ?"
+            return int(tx.execute(sql, (flow_id, limit)).rowcount)
+
+    # -- in Jupyter
+
+    def _repr_markdown_(self) -> str:
+        "The ten newest sessions as a table."
+        try:
+            table = _table(self._summaries("ORDER BY updated DESC, id DESC LIMIT 10"))
+            more = self._db.read("SELECT count(*) FROM workflow_session")[0][0] - 10
+            if more > 0: table += f"\n\n{more:,} more"
+        except Exception as error: table = _escaped(error)
+        return f"{_escaped(repr(self))}\n\n{table}"
+
+# %% ../nbs/state_store.ipynb #sqlite-class
+class SQLiteWorkflowStateStore(WorkflowStateStore):
+    "Where each person is in each workflow, and how to undo: in one SQLite file, shared by threads and processes."
+    Error, DatabaseError, OperationalError = sqlite3.Error, sqlite3.DatabaseError, sqlite3.OperationalError
+    IntegrityError, ProgrammingError = sqlite3.IntegrityError, sqlite3.ProgrammingError
+    _db: _SQLite
+
+    def __init__(self,
+        db_path: Union[str, "os.PathLike[str]"], # SQLite file, made if missing, or `":memory:"`
+        *,
+        timeout: float = 30.0,           # Seconds to wait for another writer, then `sqlite3.OperationalError`
+        synchronous: str = "FULL",       # `"FULL"`: a returned write survives power loss; `"NORMAL"`: `kill -9`
+        max_undo_depth: int = DEFAULT_MAX_HISTORY_DEPTH, # Actions kept for each scope; 0: none
+        max_undo_bytes: Optional[int] = None,            # Bytes kept for each; the newest action stays in any case
+        default: Optional[Callable[[Any], Any]] = None   # As in `json.dumps`: makes JSON of what JSON doesn't know
+    ) -> None:
+        _check_options(db_path, timeout, synchronous, max_undo_depth, max_undo_bytes)
+        self.db_path = Path(db_path)
+        self._timeout, self._synchronous = timeout, synchronous
+        self._limit, self._default = _Limit(min(max_undo_depth, _NO_LIMIT), max_undo_bytes), default
+        if not callable(default or str): raise TypeError(f"default must be a function, not {default!r}")
+        self._open(None if str(db_path) == ":memory:" else Path(os.path.abspath(db_path)))
+
+    def _open(self, path: Optional[Path]) -> None:
+        self._encode = _encoder(self._default)
+        self._db = _SQLite(path, self._timeout, self._synchronous)
+        self._db.open()
+        self._finalizer = weakref.finalize(self, self._db.rest)
+
+    def __getstate__(self) -> Dict[str, Any]:
+        if self._db.path is None: raise TypeError("a store in memory can't be pickled: its data would stay behind")
+        return {**vars(self), "_db": self._db.path, "_finalizer": None, "_encode": None}
+
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._open(state["_db"])
 
     def backup(self,
-        dest: Union[str, "os.PathLike[str]"] # File to write; an existing one is replaced in one go, once the copy is whole
+        dest: Union[str, "os.PathLike[str]"] # File to write; an existing one is replaced once the copy is whole
     ) -> None:
         "Copy the store, while others read and write it, into one compact file."
         _backup(self._db, Path(os.path.abspath(dest)))
 
-    # -- in Jupyter
-
     def __repr__(self) -> str: return f"{type(self).__name__}({str(self.db_path)!r})"
-
-    def _repr_markdown_(self) -> str:
-        "The ten newest sessions as a table."
-        try: table = _table(self._db.read(_SUMMARY + " ORDER BY updated DESC, id DESC LIMIT 10"))
-        except Exception as error: table = _escaped(error)
-        return f"{_escaped(repr(self))}\n\n{table}"

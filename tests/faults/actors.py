@@ -1,4 +1,5 @@
 "What the child processes do.  usage: actors.py FUNCTION JSON-LIST-OF-ARGUMENTS"
+import hashlib  # at once: an interrupt in the middle of a first import makes Python complain
 import json
 import os
 import random

@@ -13,12 +13,12 @@ PAGE, SESSIONS = 4096, 40
 @pytest.fixture
 def statements(monkeypatch):
     "Every statement that the store runs."
-    seen, connect = [], state_store._connect
-    def connect_and_watch(*args):
-        con = connect(*args)
+    seen, connect = [], state_store._SQLite.connect
+    def connect_and_watch(db):
+        con = connect(db)
         con.set_trace_callback(seen.append)
         return con
-    monkeypatch.setattr(state_store, '_connect', connect_and_watch)
+    monkeypatch.setattr(state_store._SQLite, 'connect', connect_and_watch)
     return seen
 
 def fill(path):
@@ -120,7 +120,7 @@ def test_undo_history_reads_no_value(tmp_path, figures):
     fill(path)
     with Store(path) as store: before = READS['get_undo_history'](store)
     with closing(sqlite3.connect(path)) as con:
-        deltas = [bytes(delta) for delta, in con.execute('SELECT delta FROM workflow_undo')]
+        deltas = [bytes(entry) for entry, in con.execute("SELECT entry FROM workflow_undo")]
         roots = [root for root, in con.execute("SELECT rootpage FROM sqlite_master WHERE tbl_name = 'workflow_value'")]
     damaged = pages_with(path, deltas)
     assert len(damaged) >= SESSIONS

@@ -106,8 +106,8 @@ def test_keyboard_interrupt_anywhere(tmp_path, rounds, figures):
 @pytest.mark.parametrize('timeout', [0, 0.1])
 def test_timeout(tmp_path, timeout, monkeypatch, figures):
     "While another process, or another thread's edit block, does not let go: reads go on, writes are refused in the end, and go on afterwards."
-    path, opened, connect = tmp_path/'wf.db', [], state_store._connect
-    monkeypatch.setattr(state_store, '_connect', lambda *args: opened.append(connect(*args)) or opened[-1])
+    path, opened, connect = tmp_path/'wf.db', [], state_store._SQLite.connect
+    monkeypatch.setattr(state_store._SQLite, 'connect', lambda db: opened.append(connect(db)) or opened[-1])
     with Store(path, timeout=timeout) as store, closing(sqlite3.connect(path, isolation_level=None)) as writer:
         store.update_state('f', 's', {'n': 1})
         writes = [lambda: store.update_state('f', 's', {'n': 2}), lambda: store.create_session('f', 'new'), lambda: store.delete_session('f', 's'),
