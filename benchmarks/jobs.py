@@ -64,6 +64,7 @@ def _label_keys() -> Iterator[tuple[str, str, State]]:
 DATA = {
     **{f"session of {name}": Data(_one(lambda size=size: states.session(size))) for name, size in SIZES.items()},  # type: ignore[misc]
     **{f"nested, {name}": Data(_one(lambda size=size: states.nested(size))) for name, size in SIZES.items()},  # type: ignore[misc]
+    "deep": Data(_one(states.deep)),
     "1,000 sessions": Data(_sessions(1000)),
     "10,000 sessions": Data(_sessions(10_000)),
     "10,000 sessions, newest of 1 MB": Data(_sessions(10_000, 1_000_000)),
@@ -83,6 +84,17 @@ def _of_size(name: str) -> list[Job]:
             lambda store: (store.save, _saves(states.nested(SIZES[name]), _move_cursor))),
     ]
 
+def _whole(name: str) -> Job:
+    return Job(f"read all of a session at one moment, {name}", f"session of {name}", "blob", lambda store: (store.session, repeat((SID,))),  # type: ignore[attr-defined]
+               writes=False, only="package")
+
+def _small_step(name: str, action: str) -> Job:
+    "Change a key of a step of 1 KB, in a session of 10 MB."
+    def start(store: Store) -> tuple[Callable[..., Any], Iterator[tuple[Any, ...]]]:
+        store.merge_step(SID, "notes", {f"k{i}": "x" * 40 for i in range(20)})
+        return getattr(store, action), ((SID, "notes", {"note": note}) for note in states.notes())
+    return Job(name, "session of 10 MB", "fields", start, only="package")
+
 def _newest(name: str) -> Job: return Job(f"newest 50 of {name}", name, "fields", lambda store: (store.newest, repeat((50,))), writes=False)
 
 def _undoable(depth: int, only: str = "") -> Job:
@@ -99,6 +111,9 @@ JOBS = {job.name: job for job in [
     Job("map under a key, save the state, one entry changed", "map under a key", "blob",
         lambda store: (store.save, _saves({"title": "Labels", "labels": states.labels()}, _change_label))),
     _undoable(50), _undoable(5, "package"), _undoable(500, "package"),
+    Job("read a deep state of 8 MB", "deep", "blob", lambda store: (store.read, repeat((SID,))), writes=False),
+    *[_whole(name) for name in ("10 KB", "1 MB")],
+    _small_step("change a key of a small step, 10 MB", "merge_step"), _small_step("the same by edit_session", "edit"),
 ]}
 
 def check(store: Store) -> None:

@@ -92,6 +92,10 @@ class DiskcacheKeys(Store):
     def set_step(self, sid: str, step: str) -> None:
         with self.cache.transact(retry=True): self._touch(sid, current_step=step)
 
+class DiskcacheOneKey(DiskcacheKeys):
+    "A merge sets its keys and nothing else: no session that knows when it changed."
+    def merge(self, sid: str, updates: State) -> None: self._set(sid, updates)
+
 class Sqlitedict(Records):
     def __init__(self, path: str, synchronous: str) -> None:
         from sqlitedict import SqliteDict

@@ -2,7 +2,7 @@
 from typing import Optional
 
 from benchmarks.stores import FLOW, State, Store
-from cjm_workflow_state.state_store import SessionSummary, SQLiteWorkflowStateStore
+from cjm_workflow_state.state_store import SessionSnapshot, SessionSummary, SQLiteWorkflowStateStore
 
 class Package(Store):
     def __init__(self, path: str, synchronous: str, depth: int = 50) -> None:
@@ -18,6 +18,9 @@ class Package(Store):
     def merge_step(self, sid: str, step: str, updates: State) -> None: self.store.update_step_state(FLOW, sid, step, updates)
     def save(self, sid: str, state: State) -> None: self.store.update_state(FLOW, sid, state)
     def undoable(self, sid: str, step: str, updates: State) -> None: self.store.update_step_state(FLOW, sid, step, updates, undo_label="Edit")
+    def session(self, sid: str) -> Optional[SessionSnapshot]: return self.store.get_session(FLOW, sid)
+    def edit(self, sid: str, step: str, updates: State) -> None:
+        with self.store.edit_session(FLOW, sid) as session: session.step(step).update(updates)
     def get_step(self, sid: str) -> Optional[str]: return self.store.get_current_step(FLOW, sid)
     def set_step(self, sid: str, step: str) -> None: self.store.set_current_step(FLOW, sid, step)
     def exists(self, sid: str) -> bool: return self.store.session_exists(FLOW, sid)

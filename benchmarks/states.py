@@ -54,3 +54,7 @@ def labels(count: int = 10_000) -> dict[str, dict[str, Any]]:
     rng = random.Random(2)
     return {f"item-{i:05d}": {"label": rng.choice(["keep", "drop", "unsure"]), "score": rng.random(), "by": rng.choice(["ana", "ben"])}
             for i in range(count)}
+
+def deep() -> dict[str, Any]:
+    "The state of an app that keeps its steps and 50 snapshots of them, each of 160 KB, under two keys."
+    return {"step_states": steps(160_000), "history": [steps(160_000) for _ in range(50)]}

@@ -84,6 +84,8 @@ KINDS = {
     "package-FULL": Kind("package:Package", "FULL", "cjm-workflow-state", _OURS),
     "diskcache-keys": Kind("others:DiskcacheKeys", "NORMAL", "diskcache",
         "An entry per top-level key and one for the session; entries that belong together change inside `transact()`; eviction is off."),
+    "diskcache-one-key": Kind("others:DiskcacheOneKey", "NORMAL", "diskcache",
+        "The same, but a merge sets the one key alone: no time of change, no revision, no second entry."),
     "diskcache-entry": Kind("others:DiskcacheEntry", "NORMAL", "diskcache",
         "One entry per session; read, change and write inside `transact()`; eviction is off."),
     "sqlitedict": Kind("others:Sqlitedict", "OFF", "sqlitedict",

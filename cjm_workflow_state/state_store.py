@@ -28,7 +28,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from html import escape
 from importlib import import_module
 from itertools import count, islice
 from operator import itemgetter
@@ -95,6 +94,7 @@ class SessionSnapshot(SessionSummary):
 # %% ../nbs/state_store.ipynb #session-html
 def _cut(value: Any, most: int = 200) -> str:
     "`value` as escaped text of a bounded length."
+    from html import escape  # here, as it is of use in Jupyter alone
     text = str(value)
     return escape(text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)")
 
@@ -110,7 +110,7 @@ def _folded(name: str, value: Any) -> str:
 
 def _session_html(one: SessionSnapshot) -> str:
     head = (f"<b>{_cut(one.label or one.session_id)}</b> · flow {_cut(one.flow_id)} · session {_cut(one.session_id)}"
-            f" · step {_cut(one.current_step)} · revision {one.revision} · {one.state_size_bytes:,} bytes · {one.updated_at}")
+            f" · step {_cut(one.current_step)} · revision {one.revision}, {one.state_size_bytes:,} bytes, {one.updated_at}")
     parts = [_folded("state", one.state)]
     parts += [_folded(f"step {step}", value) for step, value in one._steps.items()]
     for scope, history in one._histories.items():
