@@ -20,23 +20,24 @@ import sys
 import threading
 import time
 import uuid
+import warnings
 import weakref
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from importlib import import_module
-from itertools import count, islice
+from itertools import chain, count, islice
 from operator import itemgetter
 from pathlib import Path
-from types import NoneType
 from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Protocol, Union
 
-from .history import (
-    DEFAULT_MAX_HISTORY_DEPTH, GONE, Field, Fields, _check_int, changed_fields, conflicting_fields, restore_fields)
+from cjm_workflow_state.history import (
+    DEFAULT_MAX_HISTORY_DEPTH, GONE, Field, Fields, _check_int, _insert, changed_fields, conflicting_fields,
+    restore_fields)
 
 # %% ../nbs/state_store.ipynb #summary
 @dataclass
@@ -110,7 +111,7 @@ def _folded(name: str, value: Any) -> str:
 
 def _session_html(one: SessionSnapshot) -> str:
     head = (f"<b>{_cut(one.label or one.session_id)}</b> · flow {_cut(one.flow_id)} · session {_cut(one.session_id)}"
-            f" · step {_cut(one.current_step)} · revision {one.revision}, {one.state_size_bytes:,} bytes, {one.updated_at}")
+            f" · step {_cut(one.current_step)} · revision {one.revision}, {one.state_size_bytes} B, {one.updated_at}")
     parts = [_folded("state", one.state)]
     parts += [_folded(f"step {step}", value) for step, value in one._steps.items()]
     for scope, history in one._histories.items():
@@ -145,8 +146,20 @@ class UndoConflictError(Exception):
         self.keys, self.fields = keys, fields or keys
 
     def __str__(self) -> str:
-        return (f"changed since the action: {', '.join(map(repr, self.fields))}; to overwrite that change, "
-                f"use force=True, or force= with all keys that may be overwritten ({', '.join(map(repr, self.keys))})")
+        return (f"changed since the action: {', '.join(map(repr, self.fields))}; to overwrite that, use force=True, "
+                f"or a list of keys that has these in it too: {', '.join(map(repr, self.keys))}")
+
+# %% ../nbs/state_store.ipynb #depth
+_DEEPEST = 500  # levels of lists and dicts, so that what was written can be read wherever the caller's stack stands
+
+def _too_deep(value: Any) -> bool:
+    "Level by level, in loops of C for the most part."
+    level = [value]
+    for _ in range(_DEEPEST):
+        inside = chain.from_iterable([part.values() if isinstance(part, dict) else part for part in level])
+        level = [part for part in inside if isinstance(part, (dict, list, tuple))]
+        if not level: return False
+    return True
 
 # %% ../nbs/state_store.ipynb #json
 _Encode = Callable[[Any], str]
@@ -167,8 +180,9 @@ def _json(
     value: Any, # Anything that `json.dumps` takes
     encode: _Encode = _encode
 ) -> str: # Compact text that a database can hold; equal for equal values
-    nested = not isinstance(value, (str, int, float, NoneType))
-    text = encode([[[value]]])[3:-3] if nested else encode(value)  # as deep as it is read, or refused
+    text = encode(value)
+    if text.count("[") + text.count("{") > _DEEPEST and _too_deep(value):
+        raise TypeError(f"deeper than {_DEEPEST} levels")
     if text.isascii(): return text
     try:
         text.encode()
@@ -358,7 +372,7 @@ def _is_step(key: str) -> bool:
 def _culprit(name: str, value: Any, encode: _Encode = _encode) -> Optional[str]:
     "Path of the part of `value` that JSON can't hold (`segments[3].when`), `None` if it can hold all."
     def fails(part: Any) -> bool:
-        try: encode([[[part]]])
+        try: _json(part, encode)
         except (TypeError, ValueError, RecursionError): return True
         return False
 
@@ -433,7 +447,7 @@ _MOST_BYTES = 2 ** 26  # of an entry
 class _Entry(NamedTuple):
     "An action as undo keeps it."
     fields: Fields                   # `before` is JSON text; so is `after`, of a stored entry a mark
-    steps: dict[str, Optional[int]]  # of steps that it made or took away: where one stood, `None` if it was not there
+    steps: dict[str, Optional[str]]  # step that it made (`None`) or took away: the key it stood behind, "" for none
 
     def keys(self, scope: _Path) -> str:
         "JSON list of the keys of a scope that the action changed."
@@ -463,50 +477,52 @@ class _Entry(NamedTuple):
 # %% ../nbs/state_store.ipynb #difference
 class _Snapshot(NamedTuple):
     "What some rows hold."
-    tree: _Tree                      # in which a step that isn't there is an empty one
-    steps: dict[str, Optional[int]]  # where each of its steps stands among all keys, `None` if it isn't there
+    tree: _Tree     # in which a step that isn't there is an empty one
+    steps: set[str] # those that are there
 
     @classmethod
     def of(cls, rows: _Rows, steps: Iterable[str]) -> _Snapshot:
         tree = _tree_of(rows)
         for step in steps: tree.setdefault(step, {})
-        return cls(tree, {step: rows[step,][0] if (step,) in rows else None for step in steps})
+        return cls(tree, {step for step in steps if (step,) in rows})
 
     def rows(self, old: _Rows, fresh: Iterator[int]) -> _Rows:
         "The same as rows, as an edit would make them of the values."
         texts: dict[_Path, str] = {}
         for key, part in self.tree.items():
-            if key in self.steps and self.steps[key] is None: continue
-            parts: dict[_Path, Any] = {(key,): part}
-            if key in self.steps:
+            if _is_step(key) and part != "":
+                if key not in self.steps: continue
                 texts[key,] = "{}"
-                parts = {(key, inner): below for inner, below in (_split(part) or {}).items()}
+                parts: dict[_Path, Any] = {(key, inner): below for inner, below in (_split(part) or {}).items()}
+            else: parts = {(key,): part}
             for path, below in parts.items():  # a neighbour was not loaded, and stays as it is
-                texts.update(_flatten(path, json.loads(_text(below))) if below else {path: ""})
-        places: _Rows = {(step,): (place, "") for step, place in self.steps.items() if place is not None}
-        return _place(texts, {**places, **old}, fresh)
+                texts.update(_flatten(path, json.loads(_text(below))) if below != "" else {path: ""})
+        return _place(texts, old, fresh)
 
 def _difference(before: _Snapshot, after: _Snapshot) -> _Entry:
     "The action that led from one to the other."
-    moved = {step: place for step, place in before.steps.items() if (place is None) != (after.steps[step] is None)}
-    return _Entry(changed_fields(before.tree, after.tree, inside=_split), moved)
+    moved = before.steps ^ after.steps
+    behind = dict(zip(before.tree, ["", *before.tree]))
+    steps = {step: behind[step] if step in before.steps else None for step in before.tree if step in moved}
+    return _Entry(changed_fields(before.tree, after.tree, inside=_split), steps)
 
 # %% ../nbs/state_store.ipynb #put-back
-_NOWHERE = -1  # a place that gives no hint where the step shall stand
-
 def _put_back(now: _Snapshot, entry: _Entry) -> _Snapshot:
     "What there is after the undo of an action."
-    tree, steps = restore_fields(now.tree, entry.fields, inside=_split), dict(now.steps)
-    for step in steps:
-        full, before = bool(_split(tree[step])), entry.steps.get(step)
-        if step in entry.steps and before is None and not full: steps[step] = None  # the action had made it
-        elif steps[step] is None and before is not None: steps[step] = before       # or taken it away
-        elif steps[step] is None and full: steps[step] = _NOWHERE
-    return _Snapshot(tree, steps)
+    tree, steps = now.tree, set(now.steps)
+    for step, behind in entry.steps.items():
+        if behind is None or step in steps: continue
+        tree = _insert({key: part for key, part in tree.items() if key != step}, {behind or None: [(step, tree[step])]})
+        steps.add(step)  # it comes back where it stood
+    tree = restore_fields(tree, entry.fields, inside=_split)
+    made = {step for step, behind in entry.steps.items() if behind is None}
+    full = {key for key, part in tree.items() if _is_step(key) and _split(part)}
+    return _Snapshot(tree, steps - made | full)
 
 def _conflicts(now: _Snapshot, entry: _Entry) -> list[_Path]:
     "Fields that hold something else now than what the action left."
-    return conflicting_fields(now.tree, entry.fields, inside=_split, same=lambda part, mark: _mark(part) == mark)
+    return conflicting_fields(
+        now.tree, entry.fields, inside=_split, same=lambda part, mark: part is not ... and _mark(part) == mark)
 
 # %% ../nbs/state_store.ipynb #tables
 _APPLICATION_ID = 0x574B464C  # "WKFL"
@@ -607,9 +623,11 @@ class _NamesPath:
             raise sqlite3.DatabaseError(what) from error
 
 # %% ../nbs/state_store.ipynb #now
+_LAST_TIME = 253_370_764_800_000_000  # the year 9999: later ones have no text
+
 def _now(latest: Optional[int] = None) -> int:
     "Microseconds since 1970, UTC; later than `latest` even where the clock was set back or is coarse."
-    return max(time.time_ns() // 1000, (latest or 0) + 1)
+    return max(time.time_ns() // 1000, min(latest or 0, _LAST_TIME) + 1)
 
 # %% ../nbs/state_store.ipynb #old-time
 def _microseconds(text: Optional[str]) -> int:
@@ -654,6 +672,21 @@ def _migrate_row(
     rows = _place(texts, {}, count(1 << 32, 256))
     con.executemany(_PUT, [(session, *_columns(path), *row) for path, row in rows.items()])
 
+# %% ../nbs/state_store.ipynb #schema-check
+def _statements() -> list[str]:
+    return [text.strip().rstrip(";") for part in (_SESSIONS, _VALUES, _UNDO, _VIEW) for text in part.split("\n\n")]
+
+def _check_schema(con: sqlite3.Connection) -> None:
+    "Refuse a file whose tables are not as we made them, or on which somebody else's trigger would run."
+    ours = "'workflow_session', 'workflow_value', 'workflow_undo', 'workflow_state'"
+    found = con.execute(f"""
+        SELECT type, name, sql FROM sqlite_master WHERE tbl_name IN ({ours}) AND sql IS NOT NULL""").fetchall()
+    missing = set(_statements()) - {sql for _, _, sql in found}
+    foreign = [name for kind, name, sql in found if kind != "index" and sql not in _statements()]
+    what = ", ".join(foreign) or "something is missing"
+    if missing or foreign:
+        raise sqlite3.DatabaseError(f"the schema is not as this package makes it ({what}): restore a backup")
+
 # %% ../nbs/state_store.ipynb #prepare
 def _version(con: sqlite3.Connection) -> int:
     sql = "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"  # one snapshot
@@ -668,7 +701,8 @@ def _version(con: sqlite3.Connection) -> int:
 
 def _prepare(con: sqlite3.Connection) -> None:
     "Bring the file to this schema in one transaction, whichever of several processes comes first."
-    if _version(con) == _SCHEMA_VERSION: return
+    if _version(con) == _SCHEMA_VERSION: return _check_schema(con)
+    con.execute("PRAGMA synchronous = FULL")  # an old file is moved with all care, whatever was asked for
     con.execute("PRAGMA legacy_alter_table = ON")  # or views and triggers of others follow the old table's new name
     try:
         con.execute("BEGIN IMMEDIATE")
@@ -681,11 +715,21 @@ def _prepare(con: sqlite3.Connection) -> None:
 def _create(con: sqlite3.Connection) -> None:
     old = con.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'workflow_state'").fetchall()
     if old: con.execute("ALTER TABLE workflow_state RENAME TO workflow_state_old")
-    for part in (_SESSIONS, _VALUES, _UNDO, _VIEW):
-        for statement in part.split("\n\n"): con.execute(statement)
+    for statement in _statements(): con.execute(statement)
     if old: _migrate(con)
     con.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
     con.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+# %% ../nbs/state_store.ipynb #pragmas
+_PRAGMAS = [
+    "foreign_keys = OFF",              # or dropping the old table drops rows of others that refer to it
+    "secure_delete = FAST",            # half the bytes for big values, where SQLite is built with ON
+    f"journal_size_limit = {2 ** 22}", # a big write leaves no big log behind
+    "trusted_schema = OFF",            # a file from elsewhere may carry functions in its views and triggers
+    "cell_size_check = ON",            # damage is found when a page is read
+    "temp_store = MEMORY",             # no state in temporary files
+    "fullfsync = ON",                  # on macOS a sync is none without it; elsewhere it says nothing
+]
 
 # %% ../nbs/state_store.ipynb #wal
 def _use_wal(con: sqlite3.Connection, timeout: float) -> None:
@@ -704,9 +748,28 @@ def _use_wal(con: sqlite3.Connection, timeout: float) -> None:
 # %% ../nbs/state_store.ipynb #new-file
 def _new_file(path: Path) -> None:
     "Make the file, readable by its owner alone, and its folders, unless it is there."
+    _check_names(path)
+    missing = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in missing: _sync_folder(folder.parent)
     try: os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError: pass  # never open an existing one by hand: closing it would drop SQLite's locks
+
+def _sync_folder(folder: Path) -> None:
+    "Put the names in a folder on the disk: a file without its name is lost with the power."
+    if os.name != "posix": return
+    number = os.open(folder, os.O_RDONLY)
+    try: os.fsync(number)
+    finally: os.close(number)
+
+def _check_names(path: Path) -> None:
+    "A file by two names has two logs, and what is written by one name is lost by the other."
+    try: mounted = any(line.split()[4] == str(path) for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    except OSError: mounted = path.is_mount()  # no Linux
+    if mounted: raise OSError(f"{path} is itself a mount point, its log would lie outside of it: mount the folder")
+    if path.exists() and path.stat().st_nlink > 1:
+        what = f"{path} has a second name (hard link): opening it by both loses writes"
+        warnings.warn(what, RuntimeWarning, stacklevel=7)
 
 def _file_number(path: str) -> Optional[tuple[int, int]]:
     "What tells this file from another one of the same name."
@@ -722,30 +785,52 @@ class _Engine(Protocol):
     def read(self, sql: str, *values: Any) -> list[Any]: "All rows of one statement, which is one snapshot."
     def read_all(self, *statements: tuple[Any, ...]) -> list[list[Any]]: "The rows of several, all of one snapshot."
     def write(self, theirs: bool = False) -> ContextManager[Any]: "One transaction; it has `execute(sql, values)`."
+    def check(self) -> list[str]: "What the database says is wrong with it."
     def close(self) -> None: ...
 
 # %% ../nbs/state_store.ipynb #files
+_LOG_LIMIT = 2 ** 24  # bytes of the log from which on it is begun anew, though readers never stop
+
 class _Files:
     "A database file and its log, as they were opened: their paths may come to name others."
     def __init__(self, file: str) -> None:
         self.file, self.log = file, file + "-wal"
         self.opened: Any = None
         self.lost = ""  # why nothing may be written any more
+        self.size, self.limit = 0, _LOG_LIMIT  # bytes of the log, and when to begin it anew
 
     def check(self) -> None:
         "Refuse for good where the file or the log is another one."
+        if not self.same(): raise sqlite3.OperationalError(self.lost)
+
+    def same(self) -> bool:
         now: Any
         try: file, log = os.stat(self.file), os.stat(self.log)
         except OSError: now = None, os.path.exists(self.file)
-        else: now = (log.st_ino, log.st_dev), (file.st_ino, file.st_dev)
-        if now == self.opened and not self.lost: return
+        else: now, self.size = ((log.st_ino, log.st_dev), (file.st_ino, file.st_dev)), log.st_size
         if self.opened is None: self.opened = now
-        elif not self.lost:
+        if now != self.opened and not self.lost:
             what = "file's log (-wal)" if now[1] in (self.opened[1], True) else "file"
             self.lost = (
                 f"the {what} was deleted or replaced under the open store, so that what is written now would be lost: "
                 "open the store in a new process, and leave a database file that is in use alone")
-        if self.lost: raise sqlite3.OperationalError(self.lost)
+            if now[0] == self.opened[0]: self.drop_log()
+        return not self.lost
+
+    def drop_log(self) -> None:
+        "The file is another one and our log lies beside it: whoever opens the two together destroys the file."
+        for path in (self.log, f"{self.file}-shm"):
+            try: os.unlink(path)
+            except OSError: pass  # on Windows, where nobody can replace an open file
+
+# %% ../nbs/state_store.ipynb #restart-log
+def _restart_log(con: sqlite3.Connection, files: _Files, timeout: float) -> None:
+    "Fold the log in and wait a moment for those who read it; who comes now reads the file alone and waits for nobody."
+    con.execute("PRAGMA busy_timeout = 200")
+    [[busy, *_]] = con.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+    con.execute(f"PRAGMA busy_timeout = {int(timeout * 1000)}")
+    files.limit = files.size + _LOG_LIMIT if busy else _LOG_LIMIT  # with a long reader, try again later
+    files.size = files.size if busy else 0
 
 # %% ../nbs/state_store.ipynb #lock
 _blocks: ContextVar[tuple[list[Any], ...]] = ContextVar("edit blocks that this call is inside of", default=())
@@ -810,6 +895,7 @@ class _Connections:
         "Nothing is open and nobody waits."
         self.pid, self.lock, self.files = os.getpid(), _Lock(self.name, self.timeout), _Files(self.name)
         self.writer: Optional[sqlite3.Connection] = None
+        self.worn = False  # the writer met a disk that failed or could not be written to: the next call opens it anew
         self.readers: queue.SimpleQueue[Optional[sqlite3.Connection]] = queue.SimpleQueue()
         self.out = 0  # readers that were taken out by `release`
         for _ in range(_READERS): self.readers.put(None)  # not opened yet
@@ -827,9 +913,15 @@ class _Closing(_Connections):
                 if con: con.close()
         except queue.Empty:
             if not self.closed: return False
-        if self.writer: self.writer.close()  # the last one to go folds the log into the file
+        if self.files.lost: self.keep_open()
+        elif self.writer: self.writer.close()  # the last one to go folds the log into the file
         self.writer, self.files.opened = None, None
         return True
+
+    def keep_open(self) -> None:
+        "To close it, also when Python ends, would write an old log into the file, or delete a new one."
+        import ctypes
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.writer))
 
     def refill(self) -> None:
         for _ in range(self.out): self.readers.put(None)
@@ -878,12 +970,6 @@ class _Forks:
 _forks: _Forks = globals().get("_forks") or _Forks()  # once, also where the module is loaded anew
 
 # %% ../nbs/state_store.ipynb #open
-_PRAGMAS = [
-    "foreign_keys = OFF",              # or dropping the old table drops rows of others that refer to it
-    "secure_delete = FAST",            # half the bytes for big values, where SQLite is built with ON
-    f"journal_size_limit = {2 ** 22}", # a big write leaves no big log behind
-]
-
 class _Opening(_Closing):
     "How they are opened."
     def connect(self) -> sqlite3.Connection:
@@ -893,6 +979,7 @@ class _Opening(_Closing):
         uri = self.path.as_uri() + "?mode=rw" if self.path else ":memory:"
         con = sqlite3.connect(uri, uri=True, timeout=self.timeout, isolation_level=None, check_same_thread=False)
         try:
+            if self.files.opened: self.files.check()  # before the first statement, which would read the log
             for pragma in (*_PRAGMAS, f"synchronous = {self.synchronous}"): con.execute(f"PRAGMA {pragma}")
         except BaseException:
             con.close()
@@ -901,12 +988,15 @@ class _Opening(_Closing):
 
     def open_writer(self) -> sqlite3.Connection:
         if self.pid != os.getpid(): self.inherit()
-        if self.writer is not None: return self.writer
+        if self.writer is not None and not self.worn: return self.writer
+        if self.writer is not None: self.writer.close()
+        self.writer, self.worn = None, False
         with self.named:
             con = self.connect()
             try:
                 _prepare(con)
                 _use_wal(con, self.timeout)
+                con.execute(f"PRAGMA synchronous = {self.synchronous}")
             except BaseException:
                 con.close()
                 raise
@@ -950,6 +1040,8 @@ class _Turns(_Opening):
         with self.turn(): self.open_writer()
 
 # %% ../nbs/state_store.ipynb #write-transaction
+_WORN = sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN  # the connection is of no use any more
+
 class _Writing(_Turns):
     "The right to write, and what is written under it."
     @contextmanager
@@ -967,8 +1059,11 @@ class _Writing(_Turns):
             ours = True
             if self.writer is not con: raise sqlite3.ProgrammingError(self.closed)  # a child, forked in the block
             con.execute("COMMIT")
+            if self.files.size > self.files.limit: _restart_log(con, self.files, self.timeout)
         except sqlite3.Error as error:
             if ours: self.named.explain(error)  # the caller's own errors are his
+            code = getattr(error, "sqlite_errorcode", None) or 0
+            self.worn = code & 0xFF in _WORN and not self.files.lost
             raise
         finally:
             try:
@@ -996,6 +1091,8 @@ class _SQLite(_Writing):
             finally:
                 if not begun: con.execute("ROLLBACK")
         return self._with_reader(read)  # type: ignore[no-any-return]
+
+    def check(self) -> list[str]: return [text for text, in self.read("PRAGMA integrity_check") if text != "ok"]
 
     def _with_reader(self, read: Callable[[sqlite3.Connection], Any]) -> Any:
         if self.pid != os.getpid(): self.inherit()
@@ -1119,8 +1216,9 @@ def _load(tx: Any, session: int, entries: Iterable[_Entry]) -> _Rows:
             names.setdefault(scope, {"": None} if scope else {})[path[len(scope)]] = None
             if len(path) == len(scope) + 1 and (field.before is GONE or field.after is None): ordered.add(scope)
         for step in entry.steps:
+            names.setdefault((), {})
             names.setdefault((step,), {"": None})
-            ordered.add((step,))
+            ordered |= {(), (step,)}
     rows: _Rows = {}
     for scope in sorted(names):
         if scope in ordered: rows.update(_order(tx, session, scope))
@@ -1162,20 +1260,25 @@ def _steps(*sides: _Rows) -> set[str]:
     "The steps among loaded rows."
     return {path[0] for rows in sides for path, row in rows.items() if row[1] and _is_step(path[0])}
 
-def _action(tx: Any, session: int, old: _Rows, new: _Rows) -> _Entry:
-    "What a write is going to change."
-    gone = {path[:-1] for path in old.keys() - new.keys() if len(path) == len(_home(path)) + 1}
-    for scope in gone:  # to know what they stood behind
+def _with_neighbours(tx: Any, session: int, old: _Rows, new: _Rows) -> tuple[_Rows, _Rows]:
+    "Both, with the places of the keys beside one that goes, to know what it stood behind."
+    gone = [path for path in old if path not in new and len(path) <= 1 + _is_step(path[0])]
+    for scope in {path[:-1] for path in gone}:
         order = _order(tx, session, scope)
         new = {**{path: row for path, row in order.items() if path not in old}, **new}
         old = {**order, **old}
+    return old, new
+
+def _action(old: _Rows, new: _Rows) -> _Entry:
+    "What a write is going to change."
     steps = _steps(old, new)
     return _difference(_Snapshot.of(old, steps), _Snapshot.of(new, steps))
 
 def _both(tx: Any, session: int, first: _Entry, old: _Rows, new: _Rows) -> Optional[_Entry]:
     "One action of an entry and the write that follows; `None` if something else has changed a field of it in between."
-    around = {path: row for path, row in _load(tx, session, [first]).items() if path not in old}
-    old, new = {**around, **old}, {**around, **new}
+    loaded = {path for path, row in old.items() if row[1]}  # by the write itself
+    around = {path: row for path, row in _load(tx, session, [first]).items() if path not in loaded}
+    old, new = {**old, **around}, {**new, **around}
     steps = _steps(old, new) | {*first.steps} | {path[0] for path in first.fields if _is_step(path[0])}
     before = _Snapshot.of(old, steps)
     return None if _conflicts(before, first) else _difference(_put_back(before, first), _Snapshot.of(new, steps))
@@ -1197,7 +1300,8 @@ _TRIM = _FORGET + """ AND seq < ? AND seq <= (SELECT max(seq) FROM (
 def _record(tx: Any, session: _Session, ask: _Ask, old: _Rows, new: _Rows, db: _Engine, limit: _Limit) -> None:
     "Keep what the write is going to change as the newest entry of the scope, or in it where the group is the same."
     here = session.id, "".join(ask.scope)
-    entry = _action(tx, session.id, old, new)
+    old, new = _with_neighbours(tx, session.id, old, new)
+    entry = _action(old, new)
     if not entry.fields: return
     if not limit.depth:
         tx.execute(_FORGET, here)
@@ -1210,7 +1314,9 @@ def _record(tx: Any, session: _Session, ask: _Ask, old: _Rows, new: _Rows, db: _
     if entry.fields:
         data = entry.pack()
         tx.execute(_KEEP, (*here, seq, ask.label, ask.group, session.now, entry.keys(ask.scope), len(data), data))
-    else: tx.execute(_FORGET + " AND seq = ?", (*here, seq))  # the two cancel out
+    else:  # the two cancel out
+        tx.execute(_FORGET + " AND seq = ?", (*here, seq))
+        seq -= 1
     tx.execute(_FORGET + " AND seq <= ?", (*here, seq - limit.depth))
     if limit.most_bytes is not None: tx.execute(_TRIM, (*here, seq, *here, limit.most_bytes))
 
@@ -1373,12 +1479,55 @@ def _backup(db: _SQLite, dest: Path) -> None:
     for log in (f"{dest}-wal", f"{dest}-journal"):
         if os.path.exists(log): raise ValueError(f"dest is a database in use, its log lies beside it: {log}")
     part = dest.with_name(f"{dest.name}.{uuid.uuid4().hex}.part")
-    _new_file(part)
     try:
+        _new_file(part)
         with _NamesPath(f"copy to {dest}"): db.read("VACUUM INTO ?", part.as_uri())
+        if dest.exists():  # the new file keeps its mode and owner
+            found = dest.stat()
+            os.chmod(part, found.st_mode & 0o7777)
+            if hasattr(os, "chown") and (found.st_uid, found.st_gid) != (part.stat().st_uid, part.stat().st_gid):
+                os.chown(part, found.st_uid, found.st_gid)
         with open(part, "rb+") as file: os.fsync(file.fileno())
         os.replace(part, dest)
-    finally: part.unlink(missing_ok=True)
+        _sync_folder(dest.parent)
+    finally:
+        for left in (part, Path(f"{part}-journal")): left.unlink(missing_ok=True)
+
+# %% ../nbs/state_store.ipynb #restore
+def _restore(db: _SQLite, src: Path) -> None:
+    "Copy the pages of `src` into the live file, which is one transaction for all who have it open."
+    if not src.is_file(): raise FileNotFoundError(f"src is no file: {src}")
+    if os.path.exists(f"{src}-wal"): raise ValueError(f"src is a database in use, its log lies beside it: {src}-wal")
+    named = _NamesPath(f"restore of {src}")
+    with named, closing(sqlite3.connect(src.as_uri() + "?immutable=1", uri=True, isolation_level=None)) as con:
+        if _version(con) != _SCHEMA_VERSION:
+            raise sqlite3.DatabaseError("src is not a store of this release: open it once first")
+        _check_schema(con)
+        [[answer]] = con.execute("PRAGMA integrity_check(1)").fetchall()
+        if answer != "ok": raise sqlite3.DatabaseError(f"src is damaged: {answer}")
+        if db.lock.own: raise RuntimeError("restore after the edit block, not inside it")
+        with db.turn():
+            writer = db.open_writer()
+            if db.path: db.files.check()
+            con.backup(writer)
+
+# %% ../nbs/state_store.ipynb #check
+def _faults(read: Callable[..., list[Any]]) -> Iterator[str]:
+    "What is wrong with the sessions, a sentence for each."
+    for table in ("workflow_value", "workflow_undo"):
+        [[orphans]] = read(f"SELECT count(*) FROM {table} WHERE session NOT IN (SELECT id FROM workflow_session)")
+        if orphans: yield f"{table}: {orphans} rows belong to no session"
+    sessions = read("SELECT id, flow_id, session_id, state_size FROM workflow_session ORDER BY id")
+    for id, flow_id, session_id, size in sessions:
+        where, found = f"flow {flow_id!r}, session {session_id!r}", read(f"{_LOAD}?", id)
+        try: json.loads(_text(_tree(found)))
+        except _NamesPath.damage as error: yield f"{where}: the state can't be read ({error})"
+        else:
+            actual = sum(_size(path, text) for path, (_, text) in _rows(found, (), None).items())
+            if actual != size: yield f"{where}: its size is said to be {size}, and is {actual}"
+        for label, entry, keys in read("SELECT label, entry, keys FROM workflow_undo WHERE session = ?", id):
+            try: _Entry.unpack(entry), json.loads(keys)
+            except _NamesPath.damage as error: yield f"{where}: undo entry {label!r} can't be read ({error})"
 
 # %% ../nbs/state_store.ipynb #class
 _ORDERS = {"updated_at": "updated {0}, id {0}", "created_at": "created {0}, id {0}", 
@@ -1845,6 +1994,10 @@ class WorkflowStateStore:
             sql = "DELETE FROM workflow_session WHERE flow_id = ? AND updated <= ?"
             return int(tx.execute(sql, (flow_id, limit)).rowcount)
 
+    def check(self) -> List[str]: # Sentences; empty when all is well
+        "What is wrong with the database: what it says of itself, and whether all that is stored can be read."
+        return [*self._db.check(), *_faults(self._db.read)]
+
     # -- in Jupyter
 
     def _repr_markdown_(self) -> str:
@@ -1877,7 +2030,7 @@ class SQLiteWorkflowStateStore(WorkflowStateStore):
         self._timeout, self._synchronous = timeout, synchronous
         self._limit, self._default = _Limit(min(max_undo_depth, _NO_LIMIT), max_undo_bytes), default
         if not callable(default or str): raise TypeError(f"default must be a function, not {default!r}")
-        self._open(None if str(db_path) == ":memory:" else Path(os.path.abspath(db_path)))
+        self._open(None if str(db_path) == ":memory:" else Path(os.path.realpath(db_path)))
 
     def _open(self, path: Optional[Path]) -> None:
         self._encode = _encoder(self._default)
@@ -1898,5 +2051,11 @@ class SQLiteWorkflowStateStore(WorkflowStateStore):
     ) -> None:
         "Copy the store, while others read and write it, into one compact file."
         _backup(self._db, Path(os.path.abspath(dest)))
+
+    def restore(self,
+        src: Union[str, "os.PathLike[str]"] # A backup of a store, whole and of this release; it is not changed
+    ) -> None:
+        "Give the live store the content of a backup, in one transaction, for every process that has it open."
+        _restore(self._db, Path(os.path.abspath(src)))
 
     def __repr__(self) -> str: return f"{type(self).__name__}({str(self.db_path)!r})"

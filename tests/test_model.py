@@ -3,60 +3,180 @@ import copy
 import json
 import os
 import sqlite3
+import tempfile
+from collections import Counter
+from enum import Enum
 
 import pytest
-from hypothesis import HealthCheck, event, settings, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test)
 
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, StaleSessionError, UndoConflictError
 
-EXAMPLES = int(os.environ.get('MODEL_EXAMPLES', 60))
+EXAMPLES = int(os.environ.get('MODEL_EXAMPLES', 300))
 STEPS = 50
-counted = {'examples': 0, 'steps': 0}
+counted = Counter()
 
-keys = st.sampled_from(['a', 'b', 'c', 'ключ', '', '_step_', 'a.b', '"'])
-scopes = st.sampled_from([None, 'review', 'split'])
-big = st.sampled_from(['x' * 700, 'y' * 1500])
-scalars = st.one_of(st.none(), st.booleans(), st.integers(-2**70, 2**70), st.floats(allow_nan=False), st.text(max_size=4), big)
-nested = st.recursive(scalars, lambda child: st.one_of(st.lists(child, max_size=3), st.dictionaries(st.text(max_size=2), child, max_size=4)), max_leaves=8)
-records = st.dictionaries(st.sampled_from(['p', 'q', 'r', 's']), st.one_of(scalars, st.dictionaries(st.sampled_from(['u', 'v', 'w']), nested, max_size=3)), max_size=4)
-values = st.one_of(scalars, nested, records)
-updates = st.dictionaries(keys, values, max_size=3)
+class Mark(Enum):
+    "In place of a value."
+    GONE = 'there is none'
+    TWIN = 'what Python takes for equal to what is there'
 
-def text(value): return json.dumps(value, sort_keys=True)
+GONE, TWIN = Mark
 
-def ordered(value): return json.dumps(value)
+class Long(str):
+    "Of any length, and yet short in the report of a failure."
+    def __repr__(self): return f'Long({self[0]!r} * {len(self)})'
 
-class Scope:
-    "What the model knows of the session's own keys, or of one step."
-    def __init__(self, exists): self.state, self.exists, self.undo, self.redo = {}, exists, [], []
+# few keys and few values, so that writes meet each other's fields; dicts of 50 bytes, of more than 2 KB, of many keys
+
+STEP_KEYS = ['_step_review', '_step_split']
+odd_keys = st.sampled_from(['ключ', '', '_step_', 'a.b', '"', '\ud800'])
+keys = st.one_of(st.sampled_from('abcd'), st.sampled_from('abpq'), odd_keys)
+whole_keys = st.one_of(keys, st.sampled_from(STEP_KEYS))
+leaves = [1, 1.0, True, None, 'x', '1', '\ud800', -0.0, float('nan'), float('inf'), [], [1], [1.0], {}, 2**70,
+          [{'u': 1, 'v': 2}], [{'v': 2, 'u': 1}], Long('x' * 700), Long('y' * 1500), [Long('z' * 300)] * 8]
+dicts = [{'x': 1}, {'x': 1, 'y': 2}, {'y': 2, 'x': 1}, {'x': 1, 'y': {'z': Long('x' * 2500), 'a': 1}}]
+small = st.sampled_from([*leaves, *dicts])
+inner = st.dictionaries(st.sampled_from('uv'), small)
+records = st.dictionaries(st.sampled_from('pq'), st.one_of(small, inner, inner))
+many = {f'k{i}': i for i in range(70)}
+maps = st.builds(lambda key, value: {**many, key: value}, st.sampled_from(['k3', 'p']), small)
+nested = st.recursive(st.one_of(small, st.integers(), st.floats(), st.text(max_size=4)), lambda child: st.one_of(
+    st.lists(child, max_size=3), st.dictionaries(st.text(max_size=2), child, max_size=4)), max_leaves=6)
+values = st.one_of(small, small, inner, records, records, st.one_of(nested, maps))
+contents = st.one_of(st.just(GONE), st.just(TWIN), values, values)
+updates = st.one_of(st.dictionaries(keys, values, min_size=1, max_size=3), st.dictionaries(keys, values, max_size=1))
+whole_updates = st.builds(lambda own, steps: {**own, **steps}, updates,
+                          st.dictionaries(st.sampled_from(STEP_KEYS), updates, max_size=2))
+
+scopes = st.sampled_from([None, None, 'review', 'split'])
+labels = st.sampled_from(['one', 'two', Long('x' * 1000), None])
+groups = st.sampled_from([None, 'typing', 'typing', 'drag'])
+depths = st.sampled_from([50, 50, 50, 3, 2, 1, 0])
+counts = st.sampled_from([1, 1, 1, 2, 3, 9])
+forces = st.one_of(st.sampled_from([False, False, True, ()]), st.lists(whole_keys, max_size=4))
+refusals = st.sampled_from([
+    {'undo_label': ''}, {'undo_label': ' \n'}, {'undo_label': Long('x' * 1001)}, {'undo_group': 'typing'}, {}])
+
+def spots(value, path=()):
+    "The paths of what stands in dicts, a little deeper than fields go."
+    if not isinstance(value, dict) or len(path) == 5: return [path]
+    return [path, *(p for k in list(value)[:8] for p in spots(value[k], (*path, k)))]
+
+def places(here):
+    paths = spots(here)[1:] or [('a',)]
+    near = [path for path in paths if len(path) == 1]
+    new = st.builds(lambda path, key: (*path, key), st.sampled_from(paths), keys)
+    return st.one_of(st.sampled_from(near), st.sampled_from(paths), new)
+
+def known(here): return st.one_of(st.sampled_from([*here] or ['a']), keys)
+
+def twin(value):
+    if isinstance(value, dict) and len(value) > 1: return dict(reversed(value.items()))
+    if isinstance(value, dict): return {k: twin(part) for k, part in value.items()}
+    if isinstance(value, list): return [twin(part) for part in value]
+    return {'1': 1.0, '1.0': True, 'true': 1}.get(ordered(value), value)
+
+def poke(here, path, content):
+    "Put it there, if there are dicts on the way."
+    *outer, key = path
+    for k in outer:
+        if not isinstance(here.get(k), dict): return
+        here = here[k]
+    if content is GONE: here.pop(key, None)
+    elif content is TWIN:
+        if key in here: here[key] = twin(here[key])
+    elif outer or key not in STEP_KEYS or isinstance(content, dict): here[key] = copy.deepcopy(content)
+
+def ordered(value): return value.name if isinstance(value, Mark) else json.dumps(value)
+
+def loose(value, levels):
+    "`value` with the keys of its upper levels sorted."
+    return {k: loose(value[k], levels - 1) for k in sorted(value)} if levels and isinstance(value, dict) else value
+
+# what undo is, on whole states
+
+def key_of(step): return f'_step_{step}'
+
+def with_steps(state, steps):
+    "`state`, in which a step that isn't there is an empty one."
+    return {**state, **{k: {} for k in STEP_KEYS if k in steps and k not in state}}
+
+def fields(old, new, path=(), behind=None):
+    "What differs: by path what was there, what is there now, and the key that it stood behind."
+    if len(path) == 3 or not isinstance(old, dict) or not isinstance(new, dict):
+        return {} if ordered(old) == ordered(new) else {path: (old, new, behind)}
+    found = {}
+    for behind, k in zip([None, *old, *(k for k in new if k not in old)], {**old, **new}):
+        found.update(fields(old.get(k, GONE), new.get(k, GONE), (*path, k), behind))
+    return found
+
+def held(state, path):
+    "JSON of what a field holds; where a value that is no dict is in its way, that would be overwritten."
+    for k in path:
+        if not isinstance(state, dict): return 'IN THE WAY'
+        if k not in state: return ordered(GONE)
+        state = state[k]
+    return ordered(state)
 
 class Entry:
-    def __init__(self, label, group, before, after): self.label, self.group, self.before, self.after = label, group, before, after
+    "The action that made `new` of `old`."
+    def __init__(self, label, group, old, new, scope):
+        self.label, self.group = label, group
+        self.fields = copy.deepcopy(fields(with_steps(old, new), with_steps(new, old)))
+        self.steps = {k: k in old for k in STEP_KEYS if (k in old) != (k in new)}  # that came or went: there before?
+        self.keys = sorted({path[scope is not None] for path in self.fields})
 
-MISSING = object()
+    def conflicts(self, state, scope):
+        "Keys of the fields that hold something else than what the action left."
+        changed = [path for path, (_, after, _) in self.fields.items() if held(state, path) != ordered(after)]
+        return {path[scope is not None] for path in changed}
 
-def difference(old, new):
-    return [k for k in {**old, **new} if k not in old or k not in new or ordered(old[k]) != ordered(new[k])]
+    def put_back(self, state):
+        "`state` without the action; what it did not change stays."
+        new = with_steps(copy.deepcopy(state), self.steps.keys() | {path[0] for path in self.fields})
+        coming = []
+        for (*outer, key), (before, _, behind) in self.fields.items():
+            here = new
+            for k in outer:
+                if before is not GONE and not isinstance(here.get(k), dict): here[k] = {}
+                here = here.get(k) if isinstance(here, dict) else None
+            if before is not GONE and key not in here: coming.append((here, key, before, behind))
+            elif before is not GONE: here[key] = copy.deepcopy(before)
+            elif isinstance(here, dict): here.pop(key, None)
+        for here, key, before, behind in coming:
+            order = list(here)
+            place = 0 if behind is None else order.index(behind) + 1 if behind in here else len(order)
+            here[key] = copy.deepcopy(before)
+            for k in order[place:]: here[k] = here.pop(k)
+        gone = [k for k in STEP_KEYS if new.get(k) == {} and not self.steps.get(k, k in state)]
+        return {k: value for k, value in new.items() if k not in gone}
 
-def overlay(state, values):
-    for key, value in values.items():
-        if value is MISSING: state.pop(key, None)
-        else: state[key] = copy.deepcopy(value)
+class Undo:
+    "The entries of one scope, newest last; those to redo, the next one last."
+    def __init__(self): self.undo, self.redo = [], []
+    def __bool__(self): return bool(self.undo or self.redo)
 
 class Model(RuleBasedStateMachine):
-    @initialize(depth=st.integers(0, 4))
+    @initialize(depth=depths)
     def open(self, depth):
-        import tempfile
         self.folder = tempfile.TemporaryDirectory()
         self.path = os.path.join(self.folder.name, 'wf.db')
-        self.depth = depth
-        self.store = SQLiteWorkflowStateStore(self.path, max_undo_depth=depth, synchronous='NORMAL')
+        self.open_store(depth)
         self.forget()
         self.revision = 0
-        counted['examples'] += 1
+        counted['walks'] += 1
 
-    def forget(self): self.scopes, self.step, self.label = {s: Scope(s is None) for s in (None, 'review', 'split')}, None, None
+    def open_store(self, depth):
+        self.depth = depth
+        self.store = SQLiteWorkflowStateStore(self.path, max_undo_depth=depth, synchronous='NORMAL')
+
+    def forget(self):
+        self.state, self.lists = {}, {scope: Undo() for scope in (None, 'review', 'split')}
+        self.current, self.name = None, None  # step and label
+        self.unsure = 0  # for so many levels from the top the model doesn't tell the order of the keys
 
     def teardown(self):
         if hasattr(self, 'store'):
@@ -64,160 +184,197 @@ class Model(RuleBasedStateMachine):
             assert sorted(os.listdir(self.folder.name)) == ['wf.db']
             self.folder.cleanup()
 
-    # the calls, for one scope
+    # writes, in one scope
 
     def update(self, scope, *args, **kw):
         if scope is None: self.store.update_state('f', 's', *args, **kw)
         else: self.store.update_step_state('f', 's', scope, *args, **kw)
 
     def edit(self, scope, **kw):
-        return self.store.edit_state('f', 's', **kw) if scope is None else self.store.edit_step_state('f', 's', scope, **kw)
+        if scope is None: return self.store.edit_state('f', 's', **kw)
+        return self.store.edit_step_state('f', 's', scope, **kw)
 
-    def own(self, scope):
-        "Keys that a labelled write of the scope may touch."
-        return self.scopes[scope].state
+    def inside(self, scope):
+        "A copy of what a write of the scope sees."
+        return copy.deepcopy(self.state if scope is None else self.state.get(key_of(scope), {}))
 
-    def group_for(self, scope, group, updates, touched):
-        "None where a write without a label came between and the value may be kept as several rows: whether that ends the group is shown in the notebook."
-        here = self.scopes[scope]
-        if group is None or not here.undo or here.undo[-1].group != group: return group
-        last = here.undo[-1]
-        for k in set(touched) & set(last.after):
-            now = here.state.get(k, MISSING)
-            if now is last.after[k] or MISSING not in (now, last.after[k]) and ordered(now) == ordered(last.after[k]): continue
-            if any(isinstance(v, dict) and len(text(v)) > 1000 for v in (now, last.before[k], last.after[k], updates.get(k))): return None
-        return group
+    def around(self, scope, here):
+        "The state with that in it."
+        return here if scope is None else {**self.state, key_of(scope): here}
 
-    def changed(self, scope, old, label, group, exists=True):
-        "The write is done: count it and keep its undo entry."
-        here = self.scopes[scope]
-        keys = difference(old, here.state)
-        created = self.revision == 0
-        if not keys and list(old) == list(here.state) and here.exists == exists and not created: return
-        self.revision += 1
-        here.exists = exists
-        if label is None or not keys: return
-        if not self.depth:
-            here.undo, here.redo = [], []
-            return
-        before = {k: copy.deepcopy(old[k]) if k in old else MISSING for k in keys}
-        after = {k: copy.deepcopy(here.state[k]) if k in here.state else MISSING for k in keys}
-        follows = group is not None and here.undo and here.undo[-1].group == group and not here.redo
-        here.redo = []
-        if follows:
-            last = here.undo.pop()
-            both = Entry(label, group, {**last.before, **{k: v for k, v in before.items() if k not in last.before}}, {**last.after, **after})
-            for k in list(before):
-                now = here.state.get(k, MISSING)
-                first = both.before[k]
-                if (now is MISSING) == (first is MISSING) and (now is MISSING or ordered(now) == ordered(first)):
-                    del both.before[k], both.after[k]
-            if both.before: here.undo.append(both)
-        else: here.undo.append(Entry(label, group, before, after))
-        here.undo = here.undo[max(0, len(here.undo) - self.depth):]
+    def wrote(self, new, scope, label, group=None, cleared=()):
+        "Count the write and keep its undo entry."
+        old, self.state = self.state, new
+        here = self.lists[scope]
+        changed = ordered(old) != ordered(new)
+        entry = Entry(label, group, old, new, scope)
+        if label is None:
+            for step in 'review', 'split':
+                if key_of(step) in cleared or key_of(step) in old and key_of(step) not in new:
+                    changed = changed or bool(self.lists[step])
+                    self.lists[step] = Undo()
+        elif entry.fields:
+            last = here.undo[-1] if here.undo and not here.redo else None
+            if last and last.group == group is not None and not last.conflicts(old, scope):
+                entry = Entry(label, group, last.put_back(old), new, scope)
+                here.undo.pop()
+                counted['merged' if entry.fields else 'cancelled out'] += 1
+            here.redo = []
+            if entry.fields: here.undo.append(entry)
+            here.undo = here.undo[max(0, len(here.undo) - self.depth):]
+        self.revision += changed or not self.revision
 
-    @rule(scope=scopes, updates=updates, remove=st.lists(keys, max_size=2), label=st.sampled_from([None, 'one', 'two']), group=st.sampled_from([None, None, 'typing']))
-    def update_rule(self, scope, updates, remove, label, group):
-        here = self.scopes[scope]
-        remove = [k for k in remove if k not in updates]
-        group = self.group_for(scope, group, updates, [*updates, *remove])
-        self.update(scope, updates, remove=remove, undo_label=label, undo_group=group)
-        old = copy.deepcopy(here.state)
-        here.state.update(copy.deepcopy(updates))
-        for k in remove: here.state.pop(k, None)
-        self.changed(scope, old, label, group)
+    @rule(data=st.data(), scope=scopes, label=labels, group=groups)
+    def update_rule(self, data, scope, label, group):
+        here = self.inside(scope)
+        new = data.draw(updates if scope else whole_updates)
+        remove = [k for k in data.draw(st.lists(known(here), max_size=2)) if k not in new]
+        if label is None: group = None
+        self.update(scope, new, remove=remove, undo_label=label, undo_group=group)
+        here.update(copy.deepcopy(new))
+        for k in remove: here.pop(k, None)
+        self.wrote(self.around(scope, here), scope, label, group, () if scope else remove)
 
-    @rule(scope=scopes, updates=updates, drop=st.lists(keys, max_size=2), label=st.sampled_from([None, 'edit']), group=st.sampled_from([None, 'typing']), fail=st.booleans())
-    def edit_rule(self, scope, updates, drop, label, group, fail):
-        here = self.scopes[scope]
-        old = copy.deepcopy(here.state)
-        drop = [k for k in drop if k not in updates]  # a key taken out and put back is a change of order, shown in the notebook
-        group = self.group_for(scope, group, updates, [*updates, *drop])
+    @rule(data=st.data(), scope=scopes, label=labels, group=groups, fail=st.sampled_from([False] * 7 + [True]))
+    def edit_rule(self, data, scope, label, group, fail):
+        pokes = data.draw(st.lists(st.tuples(places(self.inside(scope)), contents), min_size=1, max_size=3))
+        self.poked(pokes, scope, label, group if label else None, fail)
+
+    def poked(self, pokes, scope, label, group=None, fail=False):
+        here = self.inside(scope)
         class Stop(Exception): pass
         try:
-            with self.edit(scope, undo_label=label, undo_group=group) as state:
-                for k in drop: state.pop(k, None)
-                state.update(copy.deepcopy(updates))
+            with self.edit(scope, undo_label=label, undo_group=group) as shown:
+                for path, content in pokes: poke(shown, path, content)
                 if fail: raise Stop
         except Stop: return
-        for k in drop: here.state.pop(k, None)
-        here.state.update(copy.deepcopy(updates))
-        if self.revision or here.state: self.changed(scope, old, label, group, here.exists or bool(here.state) or scope is None)
+        for path, content in pokes: poke(here, path, content)
+        self.edited(here, scope, label, group)
 
-    @rule(scope=st.sampled_from(['review', 'split']), label=st.sampled_from([None, 'clear']))
-    def clear_rule(self, scope, label):
-        here = self.scopes[scope]
-        self.store.clear_step_state('f', 's', scope, undo_label=label)
-        if not here.exists: return
-        old, here.state = here.state, {}
-        self.changed(scope, old, label, None, exists=False)
-        if label is None or not self.depth: here.undo, here.redo = [], []
+    def edited(self, here, scope, label, group):
+        "A step that stays empty is not made, nor is a session."
+        if here or scope is None or key_of(scope) in self.state: new = self.around(scope, here)
+        else: new = self.state
+        if self.revision or new: self.wrote(new, scope, label, group)
 
-    @rule(scope=scopes, count=st.integers(1, 3), force=st.booleans(), back=st.booleans())
-    def move_rule(self, scope, count, force, back):
-        here = self.scopes[scope]
+    @precondition(lambda self: any(here.undo for here in self.lists.values()))
+    @rule(data=st.data(), part=st.booleans())
+    def retype_rule(self, data, part):
+        "By hand what undo would do, or a part of it: in a group it may cancel out."
+        scope = data.draw(st.sampled_from([scope for scope, here in self.lists.items() if here.undo]))
+        last = self.lists[scope].undo[-1]
+        here = last.put_back(self.state)
+        if scope: here = here.get(key_of(scope), {})
+        if part: poke(here, data.draw(places(here)), data.draw(contents))
+        with self.edit(scope, undo_label='retype', undo_group=last.group) as shown:
+            shown.clear()
+            shown.update(copy.deepcopy(here))
+        self.edited(here, scope, 'retype', last.group)
+
+    @precondition(lambda self: any(self.lists.values()))
+    @rule(data=st.data(), label=st.sampled_from([None, None, 'nudge']))
+    def nudge_rule(self, data, label):
+        "From another scope, or without a label, change a field of an entry once more, or a part of it."
+        here = self.lists[data.draw(st.sampled_from([scope for scope, here in self.lists.items() if here]))]
+        paths = [path for entry in (*here.undo[-1:], *here.redo[-1:]) for path in entry.fields]
+        if not paths: return
+        path = data.draw(st.sampled_from(paths))
+        value = self.state
+        for k in path: value = value.get(k) if isinstance(value, dict) else None
+        path += data.draw(st.sampled_from(spots(value)))
+        self.poked([(path, data.draw(st.one_of(st.just(TWIN), contents)))], None, label)
+
+    # undo and redo
+
+    @precondition(lambda self: any(here.undo for here in self.lists.values()))
+    @rule(data=st.data(), count=counts, force=forces)
+    def undo_rule(self, data, count, force):
+        self.move(data.draw(st.sampled_from([s for s, here in self.lists.items() if here.undo])), count, force, True)
+
+    undo_again_rule = undo_rule  # twice as often
+
+    @precondition(lambda self: any(here.redo for here in self.lists.values()))
+    @rule(data=st.data(), count=counts, force=forces)
+    def redo_rule(self, data, count, force):
+        self.move(data.draw(st.sampled_from([s for s, here in self.lists.items() if here.redo])), count, force, False)
+
+    def move(self, scope, count, force, back):
+        here = self.lists[scope]
         source, target = (here.undo, here.redo) if back else (here.redo, here.undo)
         call = self.store.undo if back else self.store.redo
-        state = copy.deepcopy(here.state)
-        moved, conflict = [], []
-        if len(source) >= count:
-            for entry in reversed(source[len(source) - count:]):
-                expected = entry.after
-                conflict = [k for k, v in expected.items() if (k in state) != (v is not MISSING) or k in state and text(state[k]) != text(v)]
-                if conflict: break
-                now = {k: copy.deepcopy(state[k]) if k in state else MISSING for k in entry.before}
-                overlay(state, entry.before)
-                moved.append(Entry(entry.label, entry.group, now, entry.before))
-        if conflict:
-            if not force:
-                with pytest.raises(UndoConflictError) as error: call('f', 's', scope, count=count)
-                assert sorted(error.value.keys) == sorted(conflict)
-            return  # forced overwrites are tested one by one, in the notebook and below
-        got = call('f', 's', scope, count=count, force=force)
+        if count < 9: count = min(count, len(source))
         if len(source) < count:
-            assert got is None
+            assert call('f', 's', scope, count=count, force=force) is None
             return
-        assert [e.label for e in got] == [e.label for e in moved]
-        del source[len(source) - count:]
+        state, moved, unsure = self.state, [], 0
+        for entry in reversed(source[-count:]):
+            found = entry.conflicts(state, scope)
+            refused = set() if force is True else found - {*(force or ())}
+            if refused:
+                with pytest.raises(UndoConflictError) as error: call('f', 's', scope, count=count, force=force)
+                assert sorted(error.value.keys) == sorted(refused)
+                counted['conflicts'] += 1
+                return
+            new = entry.put_back(state)
+            way_back = Entry(entry.label, entry.group, state, new, scope)
+            way_back.keys = entry.keys
+            moved.append(way_back)
+            unsure = max(unsure, 3 if found else 1 if way_back.steps else 0)  # forced; a step came or went
+            counted['forced'] += bool(found)
+            counted['steps moved'] += bool(way_back.steps)
+            state = new
+        got = call('f', 's', scope, count=count, force=force)
+        assert [(e.label, sorted(e.keys)) for e in got] == [(e.label, e.keys) for e in moved]
+        del source[-count:]
         target += moved
-        here.state = state
-        if scope: here.exists = None  # the step's own row may go or come; looked up below
+        self.state, self.unsure = state, unsure
         self.revision += 1
+        counted['moves'] += 1
 
-    @rule(step=st.sampled_from(['one', 'two']))
-    def step_rule(self, step):
+    # the rest
+
+    @rule(data=st.data(), what=st.sampled_from(['clear', 'clear', 'step', 'label', 'refused', 'reopen', 'delete']))
+    def other_rule(self, data, what): getattr(self, what)(data.draw)
+
+    def clear(self, draw):
+        scope, label = draw(st.sampled_from(['review', 'split'])), draw(st.sampled_from(['clear', 'clear', None]))
+        self.store.clear_step_state('f', 's', scope, undo_label=label)
+        new = {k: value for k, value in self.state.items() if k != key_of(scope)}
+        if self.revision: self.wrote(new, scope, label, cleared=[key_of(scope)])
+
+    def step(self, draw):
+        step = draw(st.sampled_from(['one', 'two']))
         self.store.set_current_step('f', 's', step)
-        if self.step != step or not self.revision: self.revision += 1
-        self.step = step
+        if self.current != step or not self.revision: self.revision += 1
+        self.current = step
 
-    @precondition(lambda self: self.revision)
-    @rule(label=st.sampled_from([None, '', 'Lease']))
-    def label_rule(self, label):
-        self.store.set_session_label('f', 's', label)
-        if label != self.label: self.revision += 1
-        self.label = label
+    def label(self, draw):
+        name = draw(st.sampled_from([None, '', 'Lease']))
+        self.store.set_session_label('f', 's', name)
+        if self.revision and name != self.name: self.name, self.revision = name, self.revision + 1
 
-    @rule()
-    def stale_rule(self):
-        before = self.store.get_state('f', 's')
-        with pytest.raises(StaleSessionError) as error: self.store.update_state('f', 's', {'a': 'stale'}, expected_revision=self.revision + 1)
-        assert (error.value.expected, error.value.actual) == (self.revision + 1, self.revision)
-        assert ordered(self.store.get_state('f', 's')) == ordered(before)
+    def refused(self, draw):
+        "That nothing was written is seen in `agree`."
+        scope, edit, asked = draw(scopes), draw(st.booleans()), draw(refusals)
+        with pytest.raises(ValueError if asked else StaleSessionError) as error:
+            asked = asked or {'expected_revision': self.revision + 1}
+            if not edit: self.update(scope, {'a': 'refused'}, **asked)
+            else:
+                with self.edit(scope, **asked) as state: state['a'] = 'refused'
+        if error.type is StaleSessionError:
+            assert (error.value.expected, error.value.actual) == (self.revision + 1, self.revision)
 
-    @rule(depth=st.integers(0, 4))
-    def reopen_rule(self, depth):
+    def reopen(self, draw):
         self.store.close()
-        self.depth = depth
-        self.store = SQLiteWorkflowStateStore(self.path, max_undo_depth=depth, synchronous='NORMAL')
+        self.open_store(draw(depths))
 
-    @precondition(lambda self: self.revision > 8)
-    @rule(reset=st.booleans())
-    def delete_rule(self, reset):
-        empty = not self.step and not any(s.undo or s.redo or s.state for s in self.scopes.values()) and not self.store.get_state('f', 's')
-        label = self.label
+    def delete(self, draw):
+        if self.revision < 20: return
+        empty = not self.current and not self.state and not any(self.lists.values())
+        name, reset = self.name, draw(st.booleans())
         (self.store.reset_session if reset else self.store.delete_session)('f', 's')
         self.forget()
-        if reset: self.label, self.revision = label, self.revision + (not empty)
+        if reset: self.name, self.revision = name, self.revision + (not empty)
         else: self.revision = 0
 
     @invariant()
@@ -225,22 +382,17 @@ class Model(RuleBasedStateMachine):
         if not hasattr(self, 'store'): return
         counted['steps'] += 1
         whole = self.store.get_state('f', 's')
-        for scope, here in self.scopes.items():
-            if scope is None: state = {k: v for k, v in whole.items() if not (k.startswith('_step_') and k != '_step_')}
-            else:
-                state = self.store.get_step_state('f', 's', scope)
-                assert ordered(whole.get(f'_step_{scope}', {})) == ordered(state)
-                if here.exists is None: here.exists = f'_step_{scope}' in whole
-                assert here.exists == (f'_step_{scope}' in whole)
-            assert text(state) == text(here.state)
+        assert ordered(loose(whole, self.unsure)) == ordered(loose(self.state, self.unsure))
+        self.state, self.unsure = whole, 0
+        for scope, here in self.lists.items():
+            if scope: assert ordered(self.store.get_step_state('f', 's', scope)) == ordered(self.inside(scope))
             history = self.store.get_undo_history('f', 's', scope)
-            assert [e.label for e in history.undo] == [e.label for e in reversed(here.undo)]
-            assert [sorted(e.keys) for e in history.undo] == [sorted(e.before) for e in reversed(here.undo)]
-            assert [e.label for e in history.redo] == [e.label for e in reversed(here.redo)]
+            for got, entries in (history.undo, here.undo), (history.redo, here.redo):
+                assert [(e.label, sorted(e.keys)) for e in got] == [(e.label, e.keys) for e in reversed(entries)]
         summary = self.store.get_session_summary('f', 's')
         assert (summary.revision if summary else 0) == self.revision
         if summary:
-            assert (summary.current_step, summary.label) == (self.step, self.label)
+            assert (summary.current_step, summary.label) == (self.current, self.name)
             size = len(json.dumps(whole, separators=(',', ':'), ensure_ascii=False).encode(errors='surrogatepass'))
             assert abs(summary.state_size_bytes - size) <= max(size / 10, 200)
             if not whole: assert summary.state_size_bytes == 2
@@ -252,6 +404,6 @@ class Model(RuleBasedStateMachine):
 def test_store_agrees_with_the_model(capsys):
     run_state_machine_as_test(Model, settings=settings(
         max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, derandomize='MODEL_EXAMPLES' not in os.environ,
-        suppress_health_check=list(HealthCheck)))
+        suppress_health_check=list(HealthCheck), report_multiple_bugs=False))
     assert counted['steps'] > EXAMPLES
-    with capsys.disabled(): print(f" {counted['examples']} walks, {counted['steps']} steps compared ", end='')
+    with capsys.disabled(): print(' ' + ', '.join(f'{n} {what}' for what, n in counted.items()), end=' ')

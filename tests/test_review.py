@@ -1,4 +1,7 @@
 "What the example app does to a document, without a browser."
+import json
+import random
+import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -53,15 +56,48 @@ def test_every_place_to_split_and_to_merge_can_be_undone(store, sid):
     for bad in (0, 1, 5000, -1):
         with pytest.raises(ValueError, match="can't be split there"): get().split(bad)
 
-def test_a_merged_clause_gives_its_verdict_back_when_it_is_split_off_again(store, sid):
-    review, split = at_step(store, sid, 'review'), None
+def judged(review): return [(c.verdict, c.comment) for c in review.clauses()]
+
+def undo_label(review): return review.history().undo[0].label
+
+def test_merging_keeps_a_verdict_of_both_clears_two_that_differ_and_loses_no_comment(store, sid):
+    review, split = at_step(store, sid, 'review'), lambda: rv.Review(store, 'f', sid)
+    review().comment('left', 0)
+    review().accept()
+    review().reject()
+    review().comment('right', review().starts[1])
+    review().reject()
+    review().go(0)
+    store.set_current_step('f', sid, 'split')
+    before = judged(split())
+    split().merge()
+    assert judged(split()) == [('open', 'left\nright'), ('rejected', '')]
+    assert undo_label(split()) == 'Merge clauses 1 and 2, clear their verdicts'
+    assert [n['comment'] for n in store.get_step_state('f', sid, 'review').values()] == ['left\nright', '', '']
+    assert store.get_state('f', sid, keys=['progress']) == {'progress': [1, 2]}
+    split().undo()
+    assert judged(split()) == before and store.get_state('f', sid, keys=['progress']) == {'progress': [3, 3]}
+    split().next()
+    split().merge()
+    assert judged(split()) == [('accepted', 'left'), ('rejected', 'right')] and undo_label(split()) == 'Merge clauses 2 and 3'
+    split().split(split().starts[1] + len('Two.\nStill two.\n \n\n'))
+    assert judged(split()) == [('accepted', 'left'), ('open', 'right'), ('open', '')] and undo_label(split()) == 'Split clause 2, clear its verdict'
+    split().undo()
+    split().undo()
+    assert judged(split()) == before
+
+def test_undo_of_a_verdict_is_seen_where_the_clause_was_merged_since(store, sid):
+    review = at_step(store, sid, 'review')
     review().accept()
     review().reject()
     split = at_step(store, sid, 'split')
+    split().go(0)
     split().merge()
-    assert (split().done, split().clause(0).verdict) == (1, 'accepted')
-    split().undo()
-    assert (split().done, split().clause(1).verdict) == (2, 'rejected')
+    export = at_step(store, sid, 'export')
+    assert [c.verdict for c in export().exported()] == ['open', 'open']
+    export().undo()
+    export().undo()
+    assert [c.verdict for c in export().exported()] == ['accepted', 'open', 'open'] and undo_label(export()) == 'Accept clause 1'
 
 def test_the_same_verdict_again_only_moves_on(store, sid):
     review = at_step(store, sid, 'review')
@@ -116,3 +152,201 @@ def test_exports_hold_what_was_chosen(store, sid):
         export().choose(choice)
         assert [c.number for c in export().exported()] == numbers
     assert rv.as_markdown(export()).startswith('# x.txt\n\n## 1: rejected\n\n> One. A; b.\n\nWhy?\n\n## 2: open\n\n> Two.\n> Still two.\n')
+
+# -- calls of the store
+
+class Counted:
+    "A store that writes down which of its methods are called."
+    def __init__(self, store): self.store, self.calls = store, []
+
+    def __getattr__(self, name):
+        found = getattr(self.store, name)
+        if not callable(found) or isinstance(found, type): return found
+        return lambda *a, **kw: (self.calls.append(name), found(*a, **kw))[1]
+
+WRITES = {'edit_session', 'undo', 'redo', 'set_session_label', 'set_current_step'}
+SEEN = ['step', 'label', 'revision', 'text', 'starts', 'here', 'done', 'only']
+
+def seen(review): return [getattr(review, name) for name in SEEN] + review.clauses() + [[e.label for e in entries] for entries in vars(review.history()).values()]
+
+def test_a_click_is_one_write_and_one_read_and_shows_what_a_page_read_anew_shows(store, sid):
+    rnd, clicked = random.Random(1), {}
+    for _ in range(1500):
+        review = rv.Review(store, 'f', sid)
+        action = rnd.choice([*(a for a, (steps, _) in rv.ACTIONS.items() if not steps or review.step in steps), 'undo'])
+        value = {'open': rnd.choice(rv.STEPS), 'choose': rnd.choice(rv.CHOICES)}.get(action, rnd.choice(['', 'x', ' two\r\nlines ', 'long' * 40]))
+        to = rnd.choice([*review.starts, *rv.split_points(review.clause(review.here)), 5000])
+        counted = Counted(store)
+        try: page = rv.click(counted, 'f', sid, action, {'revision': str(review.revision), 'value': value, 'to': str(to)})
+        except ValueError: pass
+        else:
+            assert seen(page or rv.Review(store, 'f', sid)) == seen(rv.Review(store, 'f', sid)), action
+            if action == 'open': counted.get_session('f', sid)  # of the page that is opened
+            assert sum(name in WRITES for name in counted.calls) == counted.calls.count('get_session') == 1 and len(counted.calls) == 2
+            clicked[action] = clicked.get(action, 0) + 1
+        after = rv.Review(store, 'f', sid)
+        assert store.get_state('f', sid, keys=['progress'])['progress'] == [after.done, len(after.starts)]
+    assert clicked.keys() == rv.ACTIONS.keys()
+
+# -- forms, and what is stored
+
+@pytest.mark.parametrize('revision', [None, '', 'x', '-1', '1.0', '²', '9' * 5000, ['1', '1'], 1, True, '0'])
+def test_a_click_without_a_revision_is_refused(store, sid, revision):
+    at_step(store, sid, 'review')
+    before = store.get_session('f', sid)
+    for action in rv.ACTIONS:
+        with pytest.raises((ValueError, StaleSessionError)):
+            rv.click(store, 'f', sid, action, {'revision': revision, 'value': 'split', 'to': '0'} if revision is not None else {'value': 'split', 'to': '0'})
+    with pytest.raises((ValueError, StaleSessionError)): rv.click(store, 'f', 'none', 'open', {'revision': '0', 'value': 'split'})
+    with pytest.raises(StaleSessionError): rv.Review(store, 'f', sid, None)  # what Flask's form.get(type=int) makes of it
+    assert store.get_session('f', sid) == before and store.count_sessions('f') == 1
+
+def test_actions_belong_to_their_step(store, sid):
+    for step in rv.STEPS:
+        review = at_step(store, sid, step)()
+        for action, (steps, _) in rv.ACTIONS.items():
+            if not steps or step in steps: continue
+            with pytest.raises(ValueError, match=f'is at {step}'):
+                rv.click(store, 'f', sid, action, {'revision': str(review.revision), 'value': 'all', 'to': '0'})
+    assert store.get_step_state('f', sid, 'review') == {} == store.get_step_state('f', sid, 'split')
+
+def test_whatever_is_stored_makes_a_page(store, sid):
+    junk = [None, False, True, 7, -1, 2**70, 'x', '\ud800', [], ['x'], {}, {'verdict': []}, {'verdict': 'maybe', 'comment': 3}, {'comment': '\ud800'}]
+    keys = ['0', '5', '-1', '9' * 40, '²', '٣', 'cursor', 'only', 'x', '']
+    for value in junk:
+        for step in rv.STEPS: store.update_step_state('f', sid, step, dict.fromkeys(keys, value))
+        store.update_state('f', sid, {'cursor': value, 'progress': value})
+        for step in [*rv.STEPS, 'elsewhere']:
+            review = at_step(store, sid, step)()
+            json.loads(rv.as_json(review).encode())
+            assert review.window() and rv.as_markdown(review).encode()
+            assert review.step in rv.STEPS and review.only in rv.CHOICES
+            [summary] = store.list_sessions('f')
+            assert len(rv.progress(store, summary)) == 2
+    store.update_step_state('f', sid, 'upload', {'starts': [None, 'x', True, 3.0, -4, 10**9, 2**70]})
+    assert rv.Review(store, 'f', sid).starts == [0]
+    for damaged in ({'starts': 'x'}, {'starts': [], 'text': 3}):
+        store.update_step_state('f', sid, 'upload', damaged)
+        with pytest.raises(LookupError, match='no text'): rv.Review(store, 'f', sid)
+
+def test_a_session_of_an_earlier_version_opens(store):
+    store.update_state('f', 'old', {'text': 'a\n\nb', 'starts': [0, 3], '_step_review': {'3': {'verdict': 'accepted'}, 'cursor': 3}})
+    assert judged(rv.Review(store, 'f', 'old')) == [('open', ''), ('accepted', '')]
+
+def test_comments_are_whole_characters_and_bounded(store, sid):
+    review = at_step(store, sid, 'review')
+    with pytest.raises(ValueError, match='half of a character'): review().comment('a\ud83d', 0)
+    with pytest.raises(ValueError, match='at most 2,000'): review().comment('x' * 2001, 0)
+    for i in (0, 1): review().comment('x' * 2000, review().starts[i])
+    with pytest.raises(ValueError, match='at most 2,000'): at_step(store, sid, 'split')().merge()
+    assert len(texts(store, sid)) == 3
+
+def test_a_name_is_one_line_and_may_be_taken_away(store, sid):
+    click = lambda value: rv.click(store, 'f', sid, 'rename', {'revision': str(rv.Review(store, 'f', sid).revision), 'value': value}).label
+    assert [click(' a \r\n# b '), click('x' * 300), click('  ')] == ['a # b', 'x' * 200, 'Untitled']
+    with pytest.raises(ValueError): click('\ud800')
+
+# -- the web side, without a browser
+
+@pytest.fixture(scope='module')
+def web(tmp_path_factory):
+    for name in ('fasthtml', 'httpx'): pytest.importorskip(name, reason=f'{name} is not installed')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('REVIEW_DB', str(tmp_path_factory.mktemp('web')/'review.db'))
+        from examples.review_app import app
+    yield app
+    app.store.close()
+
+@pytest.fixture
+def client(web):
+    from starlette.testclient import TestClient
+    return TestClient(web.app, raise_server_exceptions=False)
+
+@pytest.fixture
+def url(web, client):
+    "A session of a new visitor, at step review."
+    url = client.post('/new', files={'file': ('x.txt', TEXT.encode())}, follow_redirects=False).headers['location']
+    return client.post(url + 'open', data={'revision': 1, 'value': 'review'}, follow_redirects=False) and url
+
+def find(web, url):
+    "What the store has of it: flow, id, everything."
+    sid = url.split('/')[2]
+    [flow] = [f for f in web.store.list_flows() if web.store.session_exists(f, sid)]
+    return web.store.get_session(flow, sid)
+
+def test_every_click_of_the_page_is_two_calls(web, client, url, monkeypatch):
+    counted = Counted(web.store)
+    monkeypatch.setattr(web, 'store', counted)
+    for action, form in [('accept', {}), ('next', {}), ('comment', {'value': 'x', 'to': 0}), ('undo', {}), ('redo', {}), ('rename', {'value': 'y'}),
+                         ('go', {'to': 20}), ('open', {'value': 'split'}), ('merge', {}), ('split', {'to': 5})]:
+        revision = find(web, url).revision
+        del counted.calls[:]
+        answer = client.post(url + action, data={'revision': revision, **form}, headers={'HX-Request': 'true'})
+        assert answer.status_code == 200, (action, answer.text)
+        if action == 'open': assert client.get(answer.headers['HX-Redirect']).status_code == 200
+        assert len(counted.calls) <= 2 and set(counted.calls) <= WRITES | {'get_session'}, (action, counted.calls)
+
+def test_the_list_reads_no_document(web, client, url, monkeypatch):
+    rows, db = [], web.store._db
+    for name in ('read', 'read_all'):
+        monkeypatch.setattr(db, name, lambda *a, read=getattr(db, name): (rows.append(found := read(*a)), found)[1])
+    revision = find(web, url).revision
+    assert '_step_upload' in str(rows) and 'Still two.' in str(rows)  # this is how it looks where a document is read
+    client.post(url + 'accept', data={'revision': revision})
+    del rows[:]
+    for page in (client.get('/'), client.post(url + 'delete', data={'revision': revision, 'n': 0})):  # the second one is refused
+        assert '1 of 3 reviewed' in page.text
+    assert len(rows) >= 6 and not [word for word in ('Still two.', '_step_', '"text"', '"starts"') if word in str(rows)], rows
+
+@pytest.mark.parametrize('headers, body', [
+    ({'content-type': 'application/json'}, b'{'), ({'content-type': 'application/json'}, b'[1]'), ({'content-type': 'application/json'}, b'{"revision": 2}'),
+    ({}, b''), ({'content-type': 'text/plain'}, b'revision=2'), ({'content-type': 'multipart/form-data'}, b'x'),
+    ({'content-type': 'multipart/form-data; boundary=b'}, b'no form of any kind, and longer than that'), ({'content-type': 'application/x-www-form-urlencoded'}, b'%ff&&=;\xff\0')])
+def test_odd_bodies_are_refused(web, client, url, headers, body):
+    before = find(web, url)
+    for path in (*(url + action for action in rv.ACTIONS), '/new', url + 'delete', url + 'put-back', url + 'none'):
+        answer = client.post(path, content=body, headers=headers, follow_redirects=False)
+        assert 400 <= answer.status_code <= 422, (path, answer.text)
+    assert find(web, url) == before
+
+def test_odd_forms_are_refused(web, client, url):
+    before = find(web, url)
+    file = ('x', b'1')
+    forms = [dict(data={'revision': r, 'to': '0', 'value': 'all', 'n': n}) for r, n in [('', '0'), ('x', '0'), ([before.revision] * 2, '0'), ('-1', '0'), ('0', 'x'), ('9' * 5000, '0')]]
+    forms += [dict(data={'to': '0'}), dict(files={'revision': file}), dict(data={'revision': before.revision}, files={'value': file, 'to': file, 'n': file})]
+    for form in forms:
+        for action in (*rv.ACTIONS, 'delete', 'put-back'):
+            if 'files' in form and 'data' in form and not rv.ACTIONS.get(action, (0, 0))[1]: continue
+            answer = client.post(url + action, **form, follow_redirects=False)
+            assert 400 <= answer.status_code <= 422, (action, form, answer.text)
+        assert find(web, url) == before
+    for form in (dict(data={'file': 'x', 'sample': ['LICENSE', 'LICENSE']}), dict(files={'sample': file}), dict(data={'sample': '../x'})):
+        assert client.post('/new', **form, follow_redirects=False).status_code == 400
+    for path in ('/?n=x', '/?n=-1', '/?n=' + '9' * 30, '/?n=1&n=2', '/s/%00/', '/s/%ff/', '/s/x/news?revision=x', url + 'export.x', '/s/x/export.md', '/none'):
+        assert client.get(path).status_code in (200, 400, 404, 422), path
+
+def test_a_page_of_another_site_can_send_nothing(web, client, url):
+    before, form = find(web, url), {'revision': find(web, url).revision}
+    for origin in ('https://evil.example', 'null', '', 'http://testserver.evil.example', 'http://testserver:81'):
+        for path in ('/new', *(url + action for action in [*rv.ACTIONS, 'delete', 'put-back'])):
+            assert client.post(path, data=form, headers={'Origin': origin}).status_code == 403
+    assert find(web, url) == before
+    assert client.post(url + 'accept', data=form, headers={'Origin': 'http://testserver'}).status_code == 200
+
+def test_every_answer_says_what_a_browser_may_do_with_it(web, client, url, monkeypatch):
+    answers = [client.get(path) for path in ('/', url, url + 'export.md', url + 'export.json', url + 'news?revision=1', '/none', '/s/none/')]
+    answers += [client.post(path, data={'revision': 'x'}) for path in ('/new', url + 'accept')]
+    answers += [client.post('/new', content=b'x' * 2_000_001), client.post('/new', data={'x': 1}, headers={'Origin': 'null'})]
+    monkeypatch.setattr(web, 'home', None)
+    answers += [client.get('/')]
+    assert {a.status_code for a in answers} == {200, 400, 403, 404, 409, 413, 422, 500}
+    for answer in answers:
+        assert answer.headers['cache-control'] == 'no-store' and answer.headers['x-content-type-options'] == 'nosniff'
+        assert all(part in answer.headers['content-security-policy'] for part in ("default-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"))
+    assert 'no-store' not in client.get('/static/app.js').headers['cache-control']
+
+@pytest.mark.parametrize('missing', ['fasthtml', 'uvicorn'])
+def test_without_the_extra_a_sentence_is_said(missing):
+    code = f"import runpy, sys; sys.modules['{missing}'] = None; runpy.run_module('examples.review_app', run_name='__main__')"
+    run = subprocess.run([sys.executable, '-c', code], cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    assert run.returncode == 1 and run.stderr.count('\n') == 1 and 'pip install -e ".[app]"' in run.stderr

@@ -1,8 +1,10 @@
 "Start the app; the server prints its address."
 import argparse
 import os
+import sys
 
-import uvicorn
+try: import fasthtml, uvicorn  # noqa: E401
+except ModuleNotFoundError as error: sys.exit(f'The app needs {error.name}, which is not installed: pip install -e ".[app]"')
 
 parser = argparse.ArgumentParser(prog="python -m examples.review_app", description="Review a document clause by clause.")
 parser.add_argument("--port", type=int, default=8000, help="0: any free one (default: %(default)s)")

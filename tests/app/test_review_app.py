@@ -76,15 +76,17 @@ def browser():
 
 @pytest.fixture
 def visit(browser):
-    "A visitor's first tab. Nothing may be asked of any other host, and no script may fail."
+    "A visitor's first tab. Nothing may be asked of any other host or of the reader, and no script may fail."
     contexts, wrong = [], []
     def visit(server, **options):
         context = browser.new_context(**options)
         context.set_default_timeout(10_000)
         context.on('request', lambda r: r.url.startswith((server.url, 'data:')) or wrong.append(r.url))
         context.on('weberror', lambda e: wrong.append(str(e.error)))
+        context.on('dialog', lambda d: (wrong.append(f'dialog {d.type}'), d.accept()))  # Playwright accepts one silently if nobody listens
         contexts.append(context)
         return context.new_page()
+    visit.wrong = wrong
     yield visit
     for context in contexts: context.close()
     assert not wrong
@@ -199,7 +201,7 @@ def test_a_killed_server_goes_on_at_the_same_clause_with_the_same_undo_list(own_
     at(page, 3)
     own_server.kill()
     page.keyboard.press('a')
-    expect(notice(page)).to_contain_text('Your last click is not saved')
+    expect(notice(page)).to_contain_text('Your last click may not be saved')
     own_server.start()
     page.reload()
     at(page, 3)
@@ -280,8 +282,8 @@ def test_ten_quick_clicks_are_ten_actions(server, visit):
     undo_says(page, 'Undo: Accept clause 10')
     to_step(page, 'Split')
     page.evaluate("for (const cut of document.querySelectorAll('[aria-current=true] .cut')) cut.click()")
-    undo_says(page, 'Undo: Split clause 2')
-    expect(page.locator('.clauses .text').nth(2)).to_have_text('and a third.')
+    undo_says(page, 'Undo: Split clause 12')
+    expect(page.locator('.clauses .text').nth(12)).to_have_text('and a third.')
 
 def test_a_text_of_2000_clauses_stays_quick(own_server, visit, capsys):
     text = '\n\n'.join(f'Clause {i}. ' + 'It says a thing that somebody has to read. ' * 3 for i in range(1, 2001))
@@ -321,6 +323,43 @@ def test_two_workers_share_one_file(tmp_path, visit):
         at(page, 7)
         undo_says(page, 'Undo: Accept clause 6')
     finally: server.stop()
+
+def test_a_change_of_step_asks_nothing_and_leaving_an_unsaved_comment_does(own_server, visit):
+    page = start(own_server, visit(own_server))
+    for key, step in ('2', 'Review'), ('3', 'Export'), ('1', 'Split'), ('2', 'Review'):
+        with page.expect_navigation(): page.keyboard.press(key)
+        expect(page.locator('.steps [aria-current]')).to_contain_text(step)
+    page.fill('#comment', 'saved as the box is left')
+    to_step(page, 'Export')
+    undo_says(page, 'Undo: Comment on clause 1')
+    assert not visit.wrong
+    to_step(page, 'Review')
+    own_server.kill()
+    page.fill('#comment', 'not saved')
+    page.keyboard.press('Escape')
+    expect(notice(page)).to_contain_text('may not be saved')
+    own_server.start()
+    page.goto(own_server.url)
+    assert visit.wrong == ['dialog beforeunload']
+    visit.wrong.clear()
+
+def test_what_is_refused_leaves_the_clauses_on_the_page(server, visit):
+    page = start(server, visit(server), step='Review')
+    page.route('**/accept', lambda route: route.continue_(headers={**route.request.headers, 'content-type': 'text/plain'}))
+    page.click('text=Accept')
+    expect(notice(page)).to_have_text('This is no form.')
+    page.fill('header input', ' ')
+    page.keyboard.press('Enter')
+    expect(page).to_have_title('Untitled')
+    expect(page.locator('.clauses li')).to_have_count(20)
+    page.evaluate("document.querySelector('#comment').removeAttribute('maxlength')")
+    page.fill('#comment', 'x' * 2001)
+    page.keyboard.press('Escape')
+    expect(notice(page)).to_contain_text('at most 2,000 characters')
+    expect(page.locator('.clauses li')).to_have_count(20)
+    page.fill('#comment', 'x' * 2000)
+    page.keyboard.press('Escape')
+    undo_says(page, 'Undo: Comment on clause 1')
 
 def test_nobody_reaches_the_session_of_another_visitor(server, visit):
     mine = start(server, visit(server), step='Review')
@@ -420,5 +459,6 @@ def test_the_flask_app_of_the_tutorial_runs_as_it_is_printed_there(tmp_path, mon
     with client.session_transaction() as session: session['visitor'] = 'ana'
     assert click().json == {'revision': revision + 1, 'here': 1, 'done': 1}
     assert click().status_code == 409
+    for form in ({}, {'revision': ''}, {'revision': 'x'}): assert client.post(f'/{sid}/accept', data=form).status_code >= 400
     assert store.get_session_summary('review/ana', sid).revision == revision + 1
     store.close()

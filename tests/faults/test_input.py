@@ -274,7 +274,7 @@ def test_deep_nesting(tmp_path, kind, figures):
     circle['k' if kind is dict else 0] = circle
     watched.refused(lambda: watched.store.update_state('f', 's', {'v': circle}), 'v')
     watched.close()
-    assert low > 500
+    assert low == (500 if kind is list else 502)  # of dicts, the two outermost were opened into rows
 
 # -- SQL
 
@@ -292,7 +292,7 @@ SHAPES = {'updates': lambda evil: {evil: evil}, **dict.fromkeys(['keys', 'remove
 def evil_calls(evil):
     "Every public method with `evil` in each of its text arguments in turn; an argument that is new here is a KeyError."
     for name, method in inspect.getmembers(Store, inspect.isfunction):
-        if name.startswith('_') or name in ('close', 'backup'): continue
+        if name.startswith('_') or name in ('close', 'backup', 'restore'): continue
         args = {parameter: HARMLESS[parameter] for parameter in inspect.signature(method).parameters if parameter not in NO_TEXT}
         for parameter in args.keys() - {'older_than'}: yield name, parameter, {**args, parameter: SHAPES.get(parameter, str)(evil)}
 

@@ -1,21 +1,22 @@
 // htmx sends what the buttons say, one after the other. This adds keys, buttons that come and go with the text, and honesty about what is not saved.
-const idle = { running: 0 };
+const running = new Set();  // requests that the server has not answered
 const on = (name, f) => document.addEventListener(name, f);
 const tell = text => { document.getElementById("notice").textContent = text; };
 
-on("htmx:beforeSend", () => idle.running++);
-on("htmx:afterRequest", () => idle.running--);
-on("htmx:sendError", () => tell("The server does not answer. Your last click is not saved; try again."));
-on("htmx:responseError", () => tell("The server failed. Your last click is not saved; try again."));
+on("htmx:beforeSend", event => running.add(event.detail.xhr));
+on("htmx:beforeOnLoad", event => running.delete(event.detail.xhr));  // before htmx goes to another step, which is no reason to ask "Leave site?"
+on("htmx:afterRequest", event => running.delete(event.detail.xhr));
+on("htmx:sendError", () => tell("The server does not answer. Your last click may not be saved; try again."));
+on("htmx:responseError", () => tell("The server failed. Your last click may not be saved; try again."));
 addEventListener("beforeunload", event => {
   const comment = document.getElementById("comment");
-  if (idle.running || (comment && comment.value !== comment.defaultValue)) event.preventDefault();
+  if (running.size || (comment && comment.value !== comment.defaultValue)) event.preventDefault();
 });
 
 // A comment is sent when its box is left. If that failed, it goes ahead of the next click, which would take the box away.
 document.addEventListener("click", event => {
   const comment = document.getElementById("comment");
-  if (event.target.closest("button") && !idle.running && comment && comment.value !== comment.defaultValue) htmx.trigger(comment, "change");
+  if (event.target.closest("button") && !running.size && comment && comment.value !== comment.defaultValue) htmx.trigger(comment, "change");
 }, true);
 
 // A button inside the page may be gone before its turn comes, so the page asks in its place.
@@ -25,7 +26,7 @@ on("click", event => {
 });
 
 function writeComment() {
-  if (idle.running) document.addEventListener("htmx:afterSettle", writeComment, { once: true });
+  if (running.size) document.addEventListener("htmx:afterSettle", writeComment, { once: true });
   else document.getElementById("comment").focus();
 }
 on("click", event => { if (event.target.closest("#write-comment")) writeComment(); });
