@@ -769,7 +769,7 @@ def _check_names(path: Path) -> None:
     if mounted: raise OSError(f"{path} is itself a mount point, its log would lie outside of it: mount the folder")
     if path.exists() and path.stat().st_nlink > 1:
         what = f"{path} has a second name (hard link): opening it by both loses writes"
-        warnings.warn(what, RuntimeWarning, stacklevel=7)
+        warnings.warn(what, RuntimeWarning, stacklevel=6)
 
 def _file_number(path: str) -> Optional[tuple[int, int]]:
     "What tells this file from another one of the same name."
@@ -1449,11 +1449,13 @@ def _state(
     return _loads(_text(inside))
 
 # %% ../nbs/state_store.ipynb #snapshot
+def _names(keys: str) -> list[str]: return [key + "" for key in json.loads(keys)]  # a TypeError, if they are no texts
+
 def _history(found: Iterable[tuple[int, str, str, str]]) -> UndoHistory:
     "From undone, label, time and keys of the entries of one scope, the oldest first."
     history = UndoHistory([], [])
     for undone, label, created, keys in found:
-        entry = UndoEntry(label, created, json.loads(keys))
+        entry = UndoEntry(label, created, _names(keys))
         if undone: history.redo.append(entry)
         else: history.undo.insert(0, entry)
     return history
@@ -1526,7 +1528,7 @@ def _faults(read: Callable[..., list[Any]]) -> Iterator[str]:
             actual = sum(_size(path, text) for path, (_, text) in _rows(found, (), None).items())
             if actual != size: yield f"{where}: its size is said to be {size}, and is {actual}"
         for label, entry, keys in read("SELECT label, entry, keys FROM workflow_undo WHERE session = ?", id):
-            try: _Entry.unpack(entry), json.loads(keys)
+            try: _Entry.unpack(entry), _names(keys)
             except _NamesPath.damage as error: yield f"{where}: undo entry {label!r} can't be read ({error})"
 
 # %% ../nbs/state_store.ipynb #class
@@ -1922,7 +1924,7 @@ class WorkflowStateStore:
                 (session.id, "".join(ask.scope), undone, min(count, _NO_LIMIT))).fetchall()
             if len(found) < count: return None
             _move(tx, session, ask.scope, found, names, self._db)
-        return [UndoEntry(label, created, self._db.named.loads(json.loads, keys)) for *_, label, created, keys in found]
+        return [UndoEntry(label, created, self._db.named.loads(_names, keys)) for *_, label, created, keys in found]
 
     def redo(self,
         flow_id: str,

@@ -14,7 +14,7 @@ from hypothesis.stateful import (
 
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, StaleSessionError, UndoConflictError
 
-EXAMPLES = int(os.environ.get('MODEL_EXAMPLES', 300))
+EXAMPLES = int(os.environ.get('MODEL_EXAMPLES', 250))
 STEPS = 50
 counted = Counter()
 
@@ -35,10 +35,10 @@ STEP_KEYS = ['_step_review', '_step_split']
 odd_keys = st.sampled_from(['ключ', '', '_step_', 'a.b', '"', '\ud800'])
 keys = st.one_of(st.sampled_from('abcd'), st.sampled_from('abpq'), odd_keys)
 whole_keys = st.one_of(keys, st.sampled_from(STEP_KEYS))
-leaves = [1, 1.0, True, None, 'x', '1', '\ud800', -0.0, float('nan'), float('inf'), [], [1], [1.0], {}, 2**70,
+leaves = [None, 'x', '1', '\ud800', -0.0, float('nan'), float('inf'), [], [1], [1.0], {}, 2**70,
           [{'u': 1, 'v': 2}], [{'v': 2, 'u': 1}], Long('x' * 700), Long('y' * 1500), [Long('z' * 300)] * 8]
 dicts = [{'x': 1}, {'x': 1, 'y': 2}, {'y': 2, 'x': 1}, {'x': 1, 'y': {'z': Long('x' * 2500), 'a': 1}}]
-small = st.sampled_from([*leaves, *dicts])
+small = st.one_of(st.sampled_from([1, 1.0, True]), st.sampled_from([*leaves, *dicts]))
 inner = st.dictionaries(st.sampled_from('uv'), small)
 records = st.dictionaries(st.sampled_from('pq'), st.one_of(small, inner, inner))
 many = {f'k{i}': i for i in range(70)}
@@ -312,7 +312,7 @@ class Model(RuleBasedStateMachine):
             refused = set() if force is True else found - {*(force or ())}
             if refused:
                 with pytest.raises(UndoConflictError) as error: call('f', 's', scope, count=count, force=force)
-                assert sorted(error.value.keys) == sorted(refused)
+                assert len(error.value.keys) == len({*error.value.keys}) and refused <= {*error.value.keys} <= found
                 counted['conflicts'] += 1
                 return
             new = entry.put_back(state)

@@ -1,0 +1,342 @@
+"Where a store loses data in silence if it doesn't look: another log, another file, two names, forks that Python doesn't see, hostile rows."
+import asyncio
+import contextvars
+import ctypes
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
+from .processes import check_file, files, in_private_mount
+
+HEAD = 'from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store\nimport os, sys, sqlite3, atexit\n'
+
+def other(code, *args, status=0):
+    "What another process prints."
+    done = subprocess.run([sys.executable, '-c', HEAD + textwrap.dedent(code), *map(str, args)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == status, done.stderr
+    assert not done.stderr or status, done.stderr
+    return done.stdout.strip()
+
+READ = 'with Store(sys.argv[1]) as store: print(store.get_state("f", "s"))'
+
+# -- the log is not the one that was opened
+
+@pytest.mark.skipif(os.name != 'posix', reason='POSIX locks are what is lost here')
+@pytest.mark.parametrize('how', ['read', 'copy', 'delete'])
+def test_another_log(tmp_path, how):
+    "The process's locks were dropped, or the log was deleted: nothing is acknowledged that another process would not see."
+    path = tmp_path/'wf.db'
+    store, acknowledged = Store(path), 0
+    for i in range(5): store.update_state('f', 's', {f'k{i}': i})
+    if how == 'read': open(path, 'rb').read(1)
+    if how == 'copy': (tmp_path/'copy').write_bytes(path.read_bytes())
+    if how == 'delete': os.unlink(f'{path}-wal')
+    before = '' if how == 'delete' else other(READ, path)  # SQLite itself refuses to read beside a deleted log
+    for _ in range(20):
+        with pytest.raises(sqlite3.OperationalError, match='log .-wal. was deleted or replaced under the open store') as error:
+            store.update_state('f', 's', {'lost': True})
+            acknowledged += 1
+    assert str(path) in str(error.value) and not acknowledged
+    store.close()
+    if how != 'delete':
+        assert other(READ, path) == before and len(eval(before)) == 5
+        check_file(path)
+
+def test_log_left_alone_at_exit(tmp_path):
+    "A store whose log is another one neither folds it in nor deletes it when Python ends."
+    path = tmp_path/'wf.db'
+    other('''
+        store = Store(sys.argv[1])
+        store.update_state("f", "s", {"a": 1})
+        open(sys.argv[1], "rb").read(1)
+        if os.fork() == 0: os._exit(0)  # nothing but a pause for the locks
+        os.wait()
+        import subprocess
+        subprocess.run([sys.executable, "-c", "from cjm_workflow_state.state_store import *; s = SQLiteWorkflowStateStore(%r); s.update_state('f', 's', {'b': 2})" % sys.argv[1]], check=True)
+        try: store.update_state("f", "s", {"c": 3})
+        except sqlite3.OperationalError: pass
+        ''', path)
+    assert other(READ, path) in ("{'a': 1, 'b': 2}", "{'a': 1, 'b': 2, 'c': 3}")
+    check_file(path)
+
+# -- another file under the old log
+
+@pytest.mark.skipif(os.name != 'posix', reason='Windows does not let anybody replace an open file')
+def test_replaced_file(tmp_path):
+    "Writes are refused, no reader opens the new file with the old log, and the new file stays whole."
+    path = tmp_path/'wf.db'
+    store = Store(path)
+    store.update_state('f', 's', {'a': 1})
+    store.backup(tmp_path/'copy.db')
+    for i in range(50): store.update_state('f', 's', {f'k{i}': 'x' * 500})
+    os.replace(tmp_path/'copy.db', path)
+    with pytest.raises(sqlite3.OperationalError, match='the file was deleted or replaced'): store.get_state('f', 's')  # opens a reader
+    with pytest.raises(sqlite3.OperationalError, match='the file was deleted or replaced'): store.update_state('f', 's', {'a': 2})
+    store.close()
+    assert other(READ, path) == "{'a': 1}"
+    check_file(path)
+
+# -- two names
+
+@pytest.mark.skipif(not hasattr(os, 'link'), reason='no hard links here')
+def test_hard_link(tmp_path):
+    path = tmp_path/'wf.db'
+    Store(path).close()
+    os.link(path, tmp_path/'second.db')
+    with pytest.warns(RuntimeWarning, match='second name') as seen: Store(path).close()
+    assert str(path) in str(seen[0].message) and seen[0].filename == __file__
+    os.unlink(tmp_path/'second.db')
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        Store(path).close()
+
+def test_mount_point(tmp_path):
+    "A file that is a mount of its own has its log elsewhere."
+    for name in ('outside.db', 'inside.db'): Store(tmp_path/name).close()
+    words = in_private_mount(tmp_path/'inside.db', '--bind', str(tmp_path/'outside.db'))
+    code = HEAD + 'try: Store(sys.argv[1])\nexcept OSError as error: print(error)'
+    said = subprocess.run([*words, sys.executable, '-c', code, str(tmp_path/'inside.db')], capture_output=True, text=True, check=True).stdout
+    assert 'is itself a mount point' in said and 'mount the folder' in said and str(tmp_path/'inside.db') in said
+
+@pytest.mark.skipif(os.name != 'posix', reason='symlinks need a right on Windows')
+def test_dangling_symlink(tmp_path):
+    os.symlink(tmp_path/'target.db', tmp_path/'link.db')
+    with Store(tmp_path/'link.db') as store: store.update_state('f', 's', {'a': 1})
+    assert other(READ, tmp_path/'target.db') == "{'a': 1}" and files(tmp_path) == ['link.db', 'target.db']
+
+# -- forks that Python doesn't see
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system can not fork')
+def test_unseen_fork(tmp_path):
+    "The child of a fork in C is refused on use; the parent goes on."
+    path = tmp_path/'wf.db'
+    said = other('''
+        import ctypes
+        store = Store(sys.argv[1])
+        store.update_state("f", "s", {"a": 1}); store.get_state("f", "s")
+        pid = ctypes.CDLL(None).fork()
+        if pid == 0:
+            for call in (lambda: store.update_state("f", "s", {"child": 1}), lambda: store.get_state("f", "s")):
+                try: call()
+                except sqlite3.ProgrammingError as error: os.write(1, b"refused " if "forked" in str(error) else str(error).encode())
+            os._exit(0)
+        os.waitpid(pid, 0)
+        store.update_state("f", "s", {"b": 2})
+        print(store.get_state("f", "s"))
+        ''', path)
+    assert said == "refused refused {'a': 1, 'b': 2}"
+    check_file(path)
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system can not fork')
+def test_module_loaded_anew(tmp_path):
+    "The hooks for forks are registered once, or the next fork waits for ever."
+    said = other('''
+        import importlib, cjm_workflow_state.state_store as module
+        importlib.reload(module)
+        store = module.SQLiteWorkflowStateStore(sys.argv[1])
+        if os.fork() == 0: os._exit(0)
+        os.wait()
+        store.update_state("f", "s", {"a": 1}); print(store.get_state("f", "s"))
+        ''', tmp_path/'wf.db')
+    assert said == "{'a': 1}"
+
+def test_opening_beside_a_locked_file(tmp_path):
+    "Who waits for a locked new file keeps nobody from opening another one."
+    with closing(sqlite3.connect(tmp_path/'locked.db', isolation_level=None)) as con, ThreadPoolExecutor() as pool:
+        con.execute('BEGIN EXCLUSIVE')
+        waiting = pool.submit(Store, tmp_path/'locked.db', timeout=5)
+        Store(tmp_path/'free.db').close()
+        assert not waiting.done()
+        con.execute('ROLLBACK')
+        waiting.result().close()
+
+# -- exit
+
+def test_save_at_exit(tmp_path):
+    "A handler that was registered before the store was made still saves."
+    other('''
+        made = []
+        atexit.register(lambda: made[0].update_state("f", "s", {"at": "exit"}))
+        made.append(Store(sys.argv[1]))
+        made[0].update_state("f", "s", {"a": 1})
+        ''', tmp_path/'wf.db')
+    assert other(READ, tmp_path/'wf.db') == "{'a': 1, 'at': 'exit'}"
+
+# -- who waits for himself
+
+def test_edit_block_in_another_thread(tmp_path):
+    "The thread in which a block began does unrelated work in the meantime: its write waits for its turn."
+    with Store(tmp_path/'wf.db') as store, ThreadPoolExecutor(1) as pool:
+        block = store.edit_state('f', 's')
+        state = pool.submit(contextvars.copy_context().run, block.__enter__).result()
+        unrelated = pool.submit(contextvars.copy_context().run, store.update_state, 'f', 's', {'unrelated': 1})
+        state['block'] = 1
+        assert not unrelated.done()
+        block.__exit__(None, None, None)
+        unrelated.result()
+        assert store.get_state('f', 's') == {'block': 1, 'unrelated': 1}
+
+def test_two_coroutines(tmp_path):
+    async def hold(store, inside, leave):
+        with store.edit_state('f', 's') as state:
+            inside.set()
+            await leave.wait()
+            state['a'] = 1
+    async def main(store):
+        inside, leave = asyncio.Event(), asyncio.Event()
+        task = asyncio.create_task(hold(store, inside, leave))
+        await inside.wait()
+        with pytest.raises(RuntimeError, match="don't await inside one"): store.update_state('f', 's', {'b': 1})
+        leave.set()
+        await task
+        store.update_state('f', 's', {'b': 2})
+    with Store(tmp_path/'wf.db') as store:
+        asyncio.run(main(store))
+        assert store.get_state('f', 's') == {'a': 1, 'b': 2}
+
+@pytest.mark.skipif(not hasattr(signal, 'setitimer'), reason='this system has no timer that interrupts')
+def test_signal_handler_in_a_write(tmp_path):
+    said = []
+    with Store(tmp_path/'wf.db', synchronous='NORMAL') as store:
+        def handler(*_):
+            try: store.update_state('f', 's', {'handler': 1})
+            except RuntimeError as error: said.append(str(error))
+        before = signal.signal(signal.SIGALRM, handler)
+        try:
+            for i in range(3000):
+                signal.setitimer(signal.ITIMER_REAL, 2e-5 * (i % 20 + 1))
+                store.update_state('f', 's', {'n': i})
+                if said: break
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        assert said and 'signal handler' in said[0]
+        store.update_state('f', 's', {'n': -1})
+
+# -- damaged and hostile files
+
+def damaged(path, *statements):
+    with Store(path) as store:
+        store.update_state('f', 's', {'a': {'b': 'x' * 3000}, '_step_x': {'n': 1}})
+        store.update_state('f', 's', {'a': {'b': 'y' * 3000}}, undo_label='y')
+    with closing(sqlite3.connect(path)) as con:
+        for statement, *values in statements: con.execute(statement, values)
+        con.commit()
+    return Store(path)
+
+BOMB = zlib.compress(b'[' + b' ' * (1 << 29), 9)
+
+@pytest.mark.parametrize('entry', [BOMB, b'', b'[', b'[[],', b'[[[["a"],[1],null]],{}]', b'\xff', zlib.compress(b'[' * 10_000), b'[[[[{}],[1],null,null]],{}]'], ids=len)
+def test_damaged_undo_entry(tmp_path, entry):
+    "Always an error of the driver that names the file; memory stays bounded."
+    import resource
+    with damaged(tmp_path/'wf.db', ('UPDATE workflow_undo SET entry = ?', entry)) as store:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(sqlite3.DatabaseError) as error: store.undo('f', 's')
+        assert str(tmp_path/'wf.db') in str(error.value)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # KB; unpacked it has 512 MB
+        assert any('undo entry' in fault for fault in store.check())
+
+@pytest.mark.parametrize('statement', ["UPDATE workflow_undo SET keys = '{'", "UPDATE workflow_undo SET keys = 7", "UPDATE workflow_value SET value = '{' WHERE k2 <> ''",
+                                       "UPDATE workflow_value SET value = '[' || '9' WHERE k1 LIKE '%a%'", "UPDATE workflow_value SET k2 = 'x' WHERE k2 <> ''"])
+def test_damaged_rows(tmp_path, statement):
+    with damaged(tmp_path/'wf.db', (statement,)) as store:
+        assert store.check()
+        calls = [lambda: store.get_state('f', 's'), lambda: store.get_undo_history('f', 's'), lambda: store.get_session('f', 's'), lambda: store.edit_state('f', 's').__enter__()]
+        failed = 0
+        for call in calls:
+            try: call()
+            except sqlite3.DatabaseError as error:
+                failed += 1
+                assert str(tmp_path/'wf.db') in str(error)
+        assert failed
+
+@pytest.mark.parametrize('statement', ['CREATE TRIGGER spy AFTER UPDATE ON workflow_session BEGIN SELECT 1; END', 'DROP TRIGGER workflow_session_deleted',
+                                       'DROP VIEW workflow_state', 'ALTER TABLE workflow_value ADD COLUMN more', 'DROP INDEX workflow_session_listing'])
+def test_foreign_schema(tmp_path, statement):
+    with closing(damaged(tmp_path/'wf.db')): pass
+    with closing(sqlite3.connect(tmp_path/'wf.db')) as con: con.execute(statement)
+    before = (tmp_path/'wf.db').read_bytes()
+    with pytest.raises(sqlite3.DatabaseError, match='the schema is not as this package makes it') as error: Store(tmp_path/'wf.db')
+    assert str(tmp_path/'wf.db') in str(error.value) and (tmp_path/'wf.db').read_bytes() == before
+
+def test_tables_of_others_stay(tmp_path):
+    with closing(damaged(tmp_path/'wf.db')): pass
+    with closing(sqlite3.connect(tmp_path/'wf.db')) as con:
+        con.executescript('CREATE TABLE theirs (n); CREATE TRIGGER t AFTER INSERT ON theirs BEGIN SELECT 1; END; CREATE VIEW v AS SELECT * FROM workflow_session;'
+                          'CREATE INDEX by_label ON workflow_session (label)')
+    with Store(tmp_path/'wf.db') as store: store.update_state('f', 's', {'a': 2})
+    with closing(sqlite3.connect(tmp_path/'wf.db')) as con: assert con.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('theirs', 't', 'v', 'by_label')").fetchone() == (4,)
+
+# -- recovering, times, the log's size
+
+@pytest.mark.skipif(os.name != 'posix' or os.geteuid() == 0, reason='root may write to everything, so a read-only file is none')
+def test_read_only_no_longer(tmp_path):
+    with closing(damaged(tmp_path/'wf.db')): pass
+    os.chmod(tmp_path/'wf.db', 0o400)
+    with Store(tmp_path/'wf.db') as store:
+        with pytest.raises(sqlite3.OperationalError, match='readonly'): store.update_state('f', 's', {'a': 1})
+        os.chmod(tmp_path/'wf.db', 0o600)
+        store.update_state('f', 's', {'a': 1})
+
+def test_far_future(tmp_path):
+    "An old file's time at the end of the calendar does not take the times of later changes away."
+    with closing(sqlite3.connect(tmp_path/'old.db')) as con:
+        con.execute("CREATE TABLE workflow_state (flow_session_key TEXT PRIMARY KEY, current_step TEXT, state_json TEXT, created_at TEXT, updated_at TEXT)")
+        con.execute("INSERT INTO workflow_state VALUES ('f:s', NULL, '{}', '9999-12-31 23:59:59', '9999-12-31 23:59:59')")
+        con.commit()
+    with Store(tmp_path/'old.db') as store:
+        for i in range(3): store.update_state('f', f's{i}', {'n': i})
+        assert all(summary.updated_at for summary in store.list_sessions('f'))
+
+def test_log_stays_small(tmp_path):
+    "Readers that never stop: the log is bounded all the same."
+    path, stop, largest = tmp_path/'wf.db', threading.Event(), 0
+    with Store(path, synchronous='NORMAL') as store:
+        store.update_state('f', 's', {'v': 'x' * 200_000})
+        def read():
+            while not stop.is_set(): store.get_state('f', 's')
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        for thread in threads: thread.start()
+        try:
+            for i in range(480):
+                store.update_state('f', 's', {'v': chr(97 + i % 26) * 200_000})
+                largest = max(largest, os.path.getsize(f'{path}-wal'))
+        finally:
+            stop.set()
+            for thread in threads: thread.join()
+    assert largest < 64e6
+
+# -- one edit, many at once
+
+EDIT = '''
+    store = Store(sys.argv[1], max_undo_depth=10_000)
+    from concurrent.futures import ThreadPoolExecutor
+    def click(i):
+        with store.edit_session("f", "s", undo_label=f"{sys.argv[2]} {i}") as session:
+            session.state["n"] = session.state.get("n", 0) + 1
+            session.step(f"step {i % 2}")[f"{sys.argv[2]} {i}"] = i
+    with ThreadPoolExecutor(8) as pool: list(pool.map(click, range(40)))
+    '''
+
+def test_edit_session_by_many(tmp_path):
+    "Four processes of eight threads: none is lost, and each is one entry that can be undone."
+    with ThreadPoolExecutor(4) as pool: list(pool.map(lambda name: other(EDIT, tmp_path/'wf.db', name), 'abcd'))
+    with Store(tmp_path/'wf.db', max_undo_depth=10_000) as store:
+        one = store.get_session('f', 's')
+        assert one.state['n'] == 160 and len(one.step('step 0')) + len(one.step('step 1')) == 160
+        assert len({entry.label for entry in one.history().undo}) == 160 == len(one.history().undo)
+        assert len(store.undo('f', 's', count=160)) == 160 and store.get_state('f', 's') == {}
+        assert len(store.redo('f', 's', count=160)) == 160 and store.get_session('f', 's').state['n'] == 160
+        assert store.check() == []
