@@ -91,7 +91,7 @@ def _whole(name: str) -> Job:
 def _small_step(name: str, action: str) -> Job:
     "Change a key of a step of 1 KB, in a session of 10 MB."
     def start(store: Store) -> tuple[Callable[..., Any], Iterator[tuple[Any, ...]]]:
-        store.merge_step(SID, "notes", {f"k{i}": "x" * 40 for i in range(20)})
+        store.merge_step(SID, "notes", {f"k{i}": "x" * 40 for i in range(2)})
         return getattr(store, action), ((SID, "notes", {"note": note}) for note in states.notes())
     return Job(name, "session of 10 MB", "fields", start, only="package")
 

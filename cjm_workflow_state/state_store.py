@@ -23,7 +23,7 @@ import uuid
 import warnings
 import weakref
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -35,9 +35,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Protocol, Union
 
-from cjm_workflow_state.history import (
-    DEFAULT_MAX_HISTORY_DEPTH, GONE, Field, Fields, _check_int, _insert, changed_fields, conflicting_fields,
-    restore_fields)
+from .history import (
+    DEFAULT_MAX_HISTORY_DEPTH, GONE, Field, Fields, _check_int, changed_fields, conflicting_fields, restore_fields)
 
 # %% ../nbs/state_store.ipynb #summary
 @dataclass
@@ -79,7 +78,7 @@ class SessionSnapshot(SessionSummary):
     def step(self, step_id: str) -> Dict[str, Any]:
         "The state of one step; `{}` if it has none. `LookupError` if it was not asked for."
         self._check(step_id)
-        return self._steps.get(step_id, {})
+        return self._steps.setdefault(step_id, {})
 
     def history(self, step_id: Optional[str] = None) -> UndoHistory:
         "What `undo` and `redo` would take, in a step's scope or in the session's."
@@ -509,12 +508,10 @@ def _difference(before: _Snapshot, after: _Snapshot) -> _Entry:
 # %% ../nbs/state_store.ipynb #put-back
 def _put_back(now: _Snapshot, entry: _Entry) -> _Snapshot:
     "What there is after the undo of an action."
-    tree, steps = now.tree, set(now.steps)
-    for step, behind in entry.steps.items():
-        if behind is None or step in steps: continue
-        tree = _insert({key: part for key, part in tree.items() if key != step}, {behind or None: [(step, tree[step])]})
-        steps.add(step)  # it comes back where it stood
-    tree = restore_fields(tree, entry.fields, inside=_split)
+    gone = {step: behind for step, behind in entry.steps.items() if behind is not None and step not in now.steps}
+    back: Fields = {(step,): Field({}, GONE, behind or None) for step, behind in gone.items()}  # each where it stood
+    tree = {key: part for key, part in now.tree.items() if key not in gone}
+    tree, steps = restore_fields(tree, {**back, **entry.fields}, inside=_split), now.steps | gone.keys()
     made = {step for step, behind in entry.steps.items() if behind is None}
     full = {key for key, part in tree.items() if _is_step(key) and _split(part)}
     return _Snapshot(tree, steps - made | full)
@@ -783,7 +780,7 @@ class _Engine(Protocol):
     TIME: str          # SQL for a time as text
     named: _NamesPath
     def read(self, sql: str, *values: Any) -> list[Any]: "All rows of one statement, which is one snapshot."
-    def read_all(self, *statements: tuple[Any, ...]) -> list[list[Any]]: "The rows of several, all of one snapshot."
+    def read_all(self, *statements: tuple[str, Sequence[Any]]) -> list[list[Any]]: "The rows of several, of one snapshot."
     def write(self, theirs: bool = False) -> ContextManager[Any]: "One transaction; it has `execute(sql, values)`."
     def check(self) -> list[str]: "What the database says is wrong with it."
     def close(self) -> None: ...
@@ -1074,35 +1071,33 @@ class _Writing(_Turns):
                     lock.lock.release()  # no call before it: after each one an interrupt may come
                     block.clear()
 
+# %% ../nbs/state_store.ipynb #one-snapshot
+def _rows_of_all(con: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
+    begun = con.in_transaction  # of an edit block, in memory
+    if not begun: con.execute("BEGIN")
+    try: return [con.execute(*statement).fetchall() for statement in statements]
+    finally:
+        if not begun: con.execute("ROLLBACK")
+
 # %% ../nbs/state_store.ipynb #engine
 class _SQLite(_Writing):
     "The engine."
     TIME = "datetime({} / 1000000, 'unixepoch')"
     def read(self, sql: str, *values: Any) -> list[Any]:
         "All rows of one statement, which is one snapshot. It waits for no writer."
-        return self._with_reader(lambda con: con.execute(sql, values).fetchall())  # type: ignore[no-any-return]
+        return self.read_all((sql, values))[0]
 
-    def read_all(self, *statements: tuple[Any, ...]) -> list[list[Any]]:
-        "The rows of several statements, (sql, *values), all of one snapshot."
-        def read(con: sqlite3.Connection) -> list[list[Any]]:
-            begun = con.in_transaction  # of an edit block, in memory
-            if not begun: con.execute("BEGIN")
-            try: return [con.execute(sql, values).fetchall() for sql, *values in statements]
-            finally:
-                if not begun: con.execute("ROLLBACK")
-        return self._with_reader(read)  # type: ignore[no-any-return]
-
-    def check(self) -> list[str]: return [text for text, in self.read("PRAGMA integrity_check") if text != "ok"]
-
-    def _with_reader(self, read: Callable[[sqlite3.Connection], Any]) -> Any:
+    def read_all(self, *statements: tuple[str, Sequence[Any]]) -> list[list[Any]]:
+        "The rows of several statements, all of one snapshot."
         if self.pid != os.getpid(): self.inherit()
         taken: list[Optional[sqlite3.Connection]] = []
         try:
             if self.path is None:
-                with self.turn(): return read(self.open_writer())
+                with self.turn(): return _rows_of_all(self.open_writer(), statements)
             taken.extend(map(self.readers.get, (True,)))  # as in `_Lock.take`; they always come back
             taken[0] = reader = taken[0] or self.connect()
-            return read(reader)
+            if len(statements) == 1: return [reader.execute(*statements[0]).fetchall()]
+            return _rows_of_all(reader, statements)
         except sqlite3.Error as error:
             self.named.explain(error)
             raise
@@ -1110,6 +1105,8 @@ class _SQLite(_Writing):
             for con in taken:
                 if con and self.closed: con.close()
                 self.readers.put(None if self.closed else con)
+
+    def check(self) -> list[str]: return [text for text, in self.read("PRAGMA integrity_check") if text != "ok"]
 
 # %% ../nbs/state_store.ipynb #session
 class _Session(NamedTuple):
@@ -1374,7 +1371,7 @@ def _escaped(cell: object) -> str:
     return re.sub(r"[^\w ]|_", lambda char: f"&#{ord(char[0])};", "" if cell is None else str(cell))
 
 # %% ../nbs/state_store.ipynb #options
-def _check_options(db_path: Any, timeout: Any, synchronous: Any, max_undo_depth: Any, max_undo_bytes: Any) -> None:
+def _check_path(db_path: Any) -> None:
     if not isinstance(db_path, (str, os.PathLike)):
         raise TypeError(f"db_path must be a str or a Path, not {type(db_path).__name__}")
     path = os.fspath(db_path)
@@ -1382,6 +1379,8 @@ def _check_options(db_path: Any, timeout: Any, synchronous: Any, max_undo_depth:
     if path.startswith("~"): raise ValueError(f"db_path {path!r}: write Path({path!r}).expanduser()")
     if re.match(r"file:|[a-zA-Z][\w+.-]+://", path): raise ValueError(f"db_path {path!r} must be a path, not a URL")
     if os.path.isdir(path): raise IsADirectoryError(f"db_path {path!r} is a directory: name a file in it")
+
+def _check_options(timeout: Any, synchronous: Any, max_undo_depth: Any, max_undo_bytes: Any) -> None:
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= 1e6:
         raise ValueError(f"timeout must be a number of seconds from 0 to 1000000, not {timeout!r}")
     if synchronous not in ("FULL", "NORMAL"):
@@ -1449,6 +1448,13 @@ def _state(
     return _loads(_text(inside))
 
 # %% ../nbs/state_store.ipynb #snapshot
+def _parts(names: Optional[list[str]], steps: Optional[list[str]]) -> str:
+    "Condition for the rows of some own keys and of some steps; `None`: of all."
+    if names is steps is None: return ""
+    def any_of(keys: list[str]) -> str: return f"k1 IN ({','.join('?' * len(keys)) or 'NULL'})"
+    own = f"NOT ({_STEPS})" if names is None else any_of(names)
+    return f" AND ({own} OR {_STEPS if steps is None else any_of(steps)})"
+
 def _names(keys: str) -> list[str]: return [key + "" for key in json.loads(keys)]  # a TypeError, if they are no texts
 
 def _history(found: Iterable[tuple[int, str, str, str]]) -> UndoHistory:
@@ -1740,13 +1746,10 @@ class WorkflowStateStore:
         names = None if keys is None else [key for key in _check_keys("keys", keys) if not _is_step(key)]
         asked = None if steps is None else [json.loads(key) for key in _check_keys("steps", steps)]
         scopes = None if asked is None else [_scope(step)[0] for step in asked]
-        own = f"NOT ({_STEPS})" if names is None else f"k1 IN ({','.join('?' * len(names)) or 'NULL'})"
-        inside = _STEPS if scopes is None else f"k1 IN ({','.join('?' * len(scopes)) or 'NULL'})"
-        only = "" if names is scopes is None else f" AND ({own} OR {inside})"
-        this, values = (flow_id, session_id), (*(names or ()), *(scopes or ()))
+        this, only, values = (flow_id, session_id), _parts(names, scopes), (*(names or ()), *(scopes or ()))
         lines, found, undo = self._db.read_all(
-            (f"SELECT {self._columns} {_ONE}", *this), (_LOAD_THIS + only, *this, *values),
-            (f"SELECT scope, {self._entry} FROM workflow_undo WHERE session = {_THIS} ORDER BY scope, seq", *this))
+            (f"SELECT {self._columns} {_ONE}", this), (_LOAD_THIS + only, (*this, *values)),
+            (f"SELECT scope, {self._entry} FROM workflow_undo WHERE session = {_THIS} ORDER BY scope, seq", this))
         return self._db.named.loads(_snapshot, lines[0], found, undo, asked) if lines else None
 
     @property
@@ -2027,7 +2030,8 @@ class SQLiteWorkflowStateStore(WorkflowStateStore):
         max_undo_bytes: Optional[int] = None,            # Bytes kept for each; the newest action stays in any case
         default: Optional[Callable[[Any], Any]] = None   # As in `json.dumps`: makes JSON of what JSON doesn't know
     ) -> None:
-        _check_options(db_path, timeout, synchronous, max_undo_depth, max_undo_bytes)
+        _check_path(db_path)
+        _check_options(timeout, synchronous, max_undo_depth, max_undo_bytes)
         self.db_path = Path(db_path)
         self._timeout, self._synchronous = timeout, synchronous
         self._limit, self._default = _Limit(min(max_undo_depth, _NO_LIMIT), max_undo_bytes), default
