@@ -65,6 +65,7 @@ def rivals(results: Results, level: str) -> list[str]:
     "Stores of the same `synchronous` that lost no update of any writer, the raw ones aside."
     found = results.get("writers", {})
     kinds = {kind for row in found.values() for kind in row if not KINDS[kind].floor and not kind.startswith("package") and KINDS[kind].synchronous == level}
+    kinds -= {"diskcache-one-key"}  # it keeps no session: compared with in a row of its own
     return [kind for kind in sorted(kinds) if not any(sum(row[kind]["lost"]) for row in found.values())]
 
 def best_rival(job: str) -> Measure:

@@ -780,7 +780,7 @@ class _Engine(Protocol):
     TIME: str          # SQL for a time as text
     named: _NamesPath
     def read(self, sql: str, *values: Any) -> list[Any]: "All rows of one statement, which is one snapshot."
-    def read_all(self, *statements: tuple[str, Sequence[Any]]) -> list[list[Any]]: "The rows of several, of one snapshot."
+    def read_all(self, *statements: tuple[str, Sequence[Any]]) -> list[list[Any]]: "Those of several, of one snapshot."
     def write(self, theirs: bool = False) -> ContextManager[Any]: "One transaction; it has `execute(sql, values)`."
     def check(self) -> list[str]: "What the database says is wrong with it."
     def close(self) -> None: ...
@@ -1073,11 +1073,11 @@ class _Writing(_Turns):
 
 # %% ../nbs/state_store.ipynb #one-snapshot
 def _rows_of_all(con: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
-    begun = con.in_transaction  # of an edit block, in memory
-    if not begun: con.execute("BEGIN")
+    one = len(statements) == 1 or con.in_transaction  # one snapshot already; the other in memory, in an edit block
+    if not one: con.execute("BEGIN")
     try: return [con.execute(*statement).fetchall() for statement in statements]
     finally:
-        if not begun: con.execute("ROLLBACK")
+        if not one: con.execute("ROLLBACK")
 
 # %% ../nbs/state_store.ipynb #engine
 class _SQLite(_Writing):
@@ -1096,7 +1096,6 @@ class _SQLite(_Writing):
                 with self.turn(): return _rows_of_all(self.open_writer(), statements)
             taken.extend(map(self.readers.get, (True,)))  # as in `_Lock.take`; they always come back
             taken[0] = reader = taken[0] or self.connect()
-            if len(statements) == 1: return [reader.execute(*statements[0]).fetchall()]
             return _rows_of_all(reader, statements)
         except sqlite3.Error as error:
             self.named.explain(error)
