@@ -98,12 +98,13 @@ def _cut(value: Any, most: int = 200) -> str:
     text = str(value)
     return escape(text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)")
 
-def _folded(name: str, value: Any) -> str:
-    "A value as a tree that folds; of long ones the beginning."
+def _folded(name: str, value: Any, depth: int = 0) -> str:
+    "A value as a tree that folds; of long and deep ones the beginning."
     if not isinstance(value, (dict, list)): return f"<div><b>{_cut(name)}</b>: <code>{_cut(repr(value))}</code></div>"
     parts = list(value.items() if isinstance(value, dict) else enumerate(value))
-    inside = "".join(_folded(str(key), part) for key, part in parts[:50])
-    more = f"<div>… {len(parts) - 50:,} more</div>" if len(parts) > 50 else ""
+    most = [50, 10, 5, 2, 0][min(depth, 4)]
+    inside = "".join(_folded(str(key), part, depth + 1) for key, part in parts[:most])
+    more = f"<div>… {len(parts) - most:,} more</div>" if len(parts) > most else ""
     size = f"{len(parts):,} {'keys' if isinstance(value, dict) else 'items'}"
     below = f'<div style="margin-left:1.5em">{inside}{more}</div>'
     return f"<details><summary><b>{_cut(name)}</b>: {size}</summary>{below}</details>"
@@ -180,7 +181,7 @@ def _json(
     encode: _Encode = _encode
 ) -> str: # Compact text that a database can hold; equal for equal values
     text = encode(value)
-    if text.count("[") + text.count("{") > _DEEPEST and _too_deep(value):
+    if text.count("[") + text.count("{") > _DEEPEST and _too_deep(value if encode is _encode else json.loads(text)):
         raise TypeError(f"deeper than {_DEEPEST} levels")
     if text.isascii(): return text
     try:
@@ -291,7 +292,7 @@ def _positions(old: Iterable[Optional[int]], fresh: Iterator[int]) -> list[int]:
     positions: list[int] = []
     last, waiting = -1, 0
     for position in old:
-        if position is None or position - last <= waiting: waiting += 1
+        if position is None or position - last <= waiting and (waiting or position != last): waiting += 1
         else:
             positions += [last + (position - last) * i // (waiting + 1) for i in range(1, waiting + 1)]
             positions.append(position)
@@ -458,8 +459,10 @@ class _Entry(NamedTuple):
             f"[[{','.join(path)}],[{'' if was is GONE else _text(was)}],{_encode(_mark(after))},{behind or 'null'}]"
             for path, (was, after, behind) in self.fields.items()]
         data = f"[[{','.join(parts)}],{_encode(self.steps)}]".encode()
-        if len(data) > _MOST_BYTES:
-            raise ValueError(f"undo keeps {_MOST_BYTES:,} bytes, not {len(data):,}: write this without undo_label")
+        left = sum(len(_text(after)) for _, after, _ in self.fields.values() if after is not GONE)  # redo keeps that
+        most = max(len(data), left)
+        if most > _MOST_BYTES:
+            raise ValueError(f"undo keeps {_MOST_BYTES:,} bytes, not {most:,}: write this without undo_label")
         return zlib.compress(data, 1) if len(data) > 512 else data
 
     @classmethod
@@ -482,7 +485,7 @@ class _Snapshot(NamedTuple):
     @classmethod
     def of(cls, rows: _Rows, steps: Iterable[str]) -> _Snapshot:
         tree = _tree_of(rows)
-        for step in steps: tree.setdefault(step, {})
+        for step in sorted(steps): tree.setdefault(step, {})
         return cls(tree, {step for step in steps if (step,) in rows})
 
     def rows(self, old: _Rows, fresh: Iterator[int]) -> _Rows:
@@ -824,7 +827,8 @@ class _Files:
 def _restart_log(con: sqlite3.Connection, files: _Files, timeout: float) -> None:
     "Fold the log in and wait a moment for those who read it; who comes now reads the file alone and waits for nobody."
     con.execute("PRAGMA busy_timeout = 200")
-    [[busy, *_]] = con.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+    try: [[busy, *_]] = con.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+    except sqlite3.Error: busy = 1  # the change is committed, whatever hinders this
     con.execute(f"PRAGMA busy_timeout = {int(timeout * 1000)}")
     files.limit = files.size + _LOG_LIMIT if busy else _LOG_LIMIT  # with a long reader, try again later
     files.size = files.size if busy else 0
@@ -987,7 +991,7 @@ class _Opening(_Closing):
         if self.pid != os.getpid(): self.inherit()
         if self.writer is not None and not self.worn: return self.writer
         if self.writer is not None: self.writer.close()
-        self.writer, self.worn = None, False
+        self.writer, self.worn, self.files.opened = None, False, None  # as the last one to go it takes the log along
         with self.named:
             con = self.connect()
             try:
@@ -1058,9 +1062,10 @@ class _Writing(_Turns):
             con.execute("COMMIT")
             if self.files.size > self.files.limit: _restart_log(con, self.files, self.timeout)
         except sqlite3.Error as error:
-            if ours: self.named.explain(error)  # the caller's own errors are his
-            code = getattr(error, "sqlite_errorcode", None) or 0
-            self.worn = code & 0xFF in _WORN and not self.files.lost
+            if ours:  # the caller's own errors are his
+                self.named.explain(error)
+                code = getattr(error, "sqlite_errorcode", None) or 0
+                self.worn = bool(self.path) and code & 0xFF in _WORN and not self.files.lost
             raise
         finally:
             try:
@@ -1516,25 +1521,34 @@ def _restore(db: _SQLite, src: Path) -> None:
         with db.turn():
             writer = db.open_writer()
             if db.path: db.files.check()
-            con.backup(writer)
+            deadline = time.monotonic() + db.timeout
+            def waited(status: int, *_: int) -> None:
+                if status in (0, sqlite3.SQLITE_DONE) or time.monotonic() < deadline: return
+                raise sqlite3.OperationalError(f"somebody has been writing for longer than timeout={db.timeout} seconds")
+            con.backup(writer, progress=waited, sleep=0.02)
 
 # %% ../nbs/state_store.ipynb #check
-def _faults(read: Callable[..., list[Any]]) -> Iterator[str]:
+def _faults(db: _Engine) -> Iterator[str]:
     "What is wrong with the sessions, a sentence for each."
     for table in ("workflow_value", "workflow_undo"):
-        [[orphans]] = read(f"SELECT count(*) FROM {table} WHERE session NOT IN (SELECT id FROM workflow_session)")
+        [[orphans]] = db.read(f"SELECT count(*) FROM {table} WHERE session NOT IN (SELECT id FROM workflow_session)")
         if orphans: yield f"{table}: {orphans} rows belong to no session"
-    sessions = read("SELECT id, flow_id, session_id, state_size FROM workflow_session ORDER BY id")
-    for id, flow_id, session_id, size in sessions:
-        where, found = f"flow {flow_id!r}, session {session_id!r}", read(f"{_LOAD}?", id)
-        try: json.loads(_text(_tree(found)))
-        except _NamesPath.damage as error: yield f"{where}: the state can't be read ({error})"
-        else:
-            actual = sum(_size(path, text) for path, (_, text) in _rows(found, (), None).items())
-            if actual != size: yield f"{where}: its size is said to be {size}, and is {actual}"
-        for label, entry, keys in read("SELECT label, entry, keys FROM workflow_undo WHERE session = ?", id):
-            try: _Entry.unpack(entry), _names(keys)
-            except _NamesPath.damage as error: yield f"{where}: undo entry {label!r} can't be read ({error})"
+    for id, in db.read("SELECT id FROM workflow_session ORDER BY id"):
+        lines, found, undo = db.read_all(  # of one snapshot, as others may be writing
+            ("SELECT flow_id, session_id, state_size FROM workflow_session WHERE id = ?", (id,)), (f"{_LOAD}?", (id,)),
+            ("SELECT label, entry, keys FROM workflow_undo WHERE session = ?", (id,)))
+        for flow_id, session_id, size in lines:
+            for fault in _faults_of(size, found, undo): yield f"flow {flow_id!r}, session {session_id!r}: {fault}"
+
+def _faults_of(size: int, found: list[Any], undo: list[Any]) -> Iterator[str]:
+    try: json.loads(_text(_tree(found)))
+    except _NamesPath.damage as error: yield f"the state can't be read ({error})"
+    else:
+        actual = sum(_size(path, text) for path, (_, text) in _rows(found, (), None).items())
+        if actual != size: yield f"its size is said to be {size}, and is {actual}"
+    for label, entry, keys in undo:
+        try: _Entry.unpack(entry), _names(keys)
+        except _NamesPath.damage as error: yield f"undo entry {label!r} can't be read ({error})"
 
 # %% ../nbs/state_store.ipynb #class
 _ORDERS = {"updated_at": "updated {0}, id {0}", "created_at": "created {0}, id {0}", 
@@ -1745,7 +1759,9 @@ class WorkflowStateStore:
         names = None if keys is None else [key for key in _check_keys("keys", keys) if not _is_step(key)]
         asked = None if steps is None else [json.loads(key) for key in _check_keys("steps", steps)]
         scopes = None if asked is None else [_scope(step)[0] for step in asked]
-        this, only, values = (flow_id, session_id), _parts(names, scopes), (*(names or ()), *(scopes or ()))
+        this, values = (flow_id, session_id), (*(names or ()), *(scopes or ()))
+        if len(values) > 10_000: raise ValueError(f"keys and steps name {len(values):,}, more than 10,000: take None")
+        only = _parts(names, scopes)
         lines, found, undo = self._db.read_all(
             (f"SELECT {self._columns} {_ONE}", this), (_LOAD_THIS + only, (*this, *values)),
             (f"SELECT scope, {self._entry} FROM workflow_undo WHERE session = {_THIS} ORDER BY scope, seq", this))
@@ -2000,7 +2016,7 @@ class WorkflowStateStore:
 
     def check(self) -> List[str]: # Sentences; empty when all is well
         "What is wrong with the database: what it says of itself, and whether all that is stored can be read."
-        return [*self._db.check(), *_faults(self._db.read)]
+        return [*self._db.check(), *_faults(self._db)]
 
     # -- in Jupyter
 

@@ -318,6 +318,56 @@ def test_log_stays_small(tmp_path):
             for thread in threads: thread.join()
     assert largest < 64e6
 
+@pytest.mark.parametrize('place', ['wf.db', ':memory:'])
+def test_errors_of_the_callers_own(tmp_path, place):
+    "An error of another database, raised inside an edit block, is no reason to connect anew."
+    with Store(place if place == ':memory:' else tmp_path/place) as store:
+        store.update_state('f', 's', {'a': 1})
+        with pytest.raises(sqlite3.OperationalError), store.edit_state('f', 's'):
+            sqlite3.connect(f"{(tmp_path/'none'/'x.db').as_uri()}?mode=ro", uri=True)
+        store.update_state('f', 's', {'b': 2})
+        assert store.get_state('f', 's') == {'a': 1, 'b': 2}
+
+LIMITED = """
+    import resource, signal
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    store = Store(sys.argv[1])
+    store.update_state("f", "s", {"a": 1})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+    try: store.update_state("f", "s", {"big": "x" * 200_000})
+    except store.OperationalError: print("refused")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    store.update_state("f", "s", {"b": 2})
+    print(store.get_state("f", "s"), store.check())
+    """
+
+@pytest.mark.skipif(os.name != 'posix', reason='this system has no limit of a file\'s size')
+def test_write_that_failed_goes_on(tmp_path): assert other(LIMITED, tmp_path/'wf.db') == "refused\n{'a': 1, 'b': 2} []"
+
+def test_restore_waits_for_its_timeout(tmp_path):
+    with Store(tmp_path/'wf.db', timeout=0.2) as store, Store(tmp_path/'wf.db') as second:
+        store.update_state('f', 's', {'a': 1})
+        store.backup(tmp_path/'copy.db')
+        with second.edit_state('f', 's') as state:
+            with pytest.raises(sqlite3.OperationalError, match='timeout=0.2'): store.restore(tmp_path/'copy.db')
+            state['b'] = 2
+        store.restore(tmp_path/'copy.db')
+        assert second.get_state('f', 's') == {'a': 1}
+
+def test_check_while_others_write(tmp_path):
+    stop = threading.Event()
+    with Store(tmp_path/'wf.db', synchronous='NORMAL') as store, ThreadPoolExecutor(1) as pool:
+        def write():
+            i = 0
+            while not stop.is_set():
+                store.update_state('f', f's{i % 5}', {f'k{i % 50}': 'x' * (i * 7 % 3000)}, undo_label='x')
+                i += 1
+        writing = pool.submit(write)
+        try: assert not any(store.check() for _ in range(30))
+        finally: stop.set()
+        writing.result()
+
 # -- one edit, many at once
 
 EDIT = '''
