@@ -1285,8 +1285,7 @@ def _both(tx: Any, session: int, first: _Entry, old: _Rows, new: _Rows) -> Optio
     return None if _conflicts(before, first) else _difference(_put_back(before, first), _Snapshot.of(new, steps))
 
 # %% ../nbs/state_store.ipynb #record
-_NEWEST = """
-SELECT seq, CASE WHEN undo_group = ? THEN entry END FROM workflow_undo
+_NEWEST = """SELECT seq, CASE WHEN undo_group = ? THEN entry END FROM workflow_undo
 WHERE session = ? AND scope = ? AND undone = 0 ORDER BY seq DESC LIMIT 1"""
 _FORGET = "DELETE FROM workflow_undo WHERE session = ? AND scope = ?"
 _KEEP = """
@@ -1524,7 +1523,7 @@ def _restore(db: _SQLite, src: Path) -> None:
             deadline = time.monotonic() + db.timeout
             def waited(status: int, *_: int) -> None:
                 if status in (0, sqlite3.SQLITE_DONE) or time.monotonic() < deadline: return
-                raise sqlite3.OperationalError(f"somebody has been writing for longer than timeout={db.timeout} seconds")
+                raise sqlite3.OperationalError(f"another one has been writing for longer than timeout={db.timeout} s")
             con.backup(writer, progress=waited, sleep=0.02)
 
 # %% ../nbs/state_store.ipynb #check
@@ -1823,7 +1822,14 @@ class WorkflowStateStore:
         undo_label: Optional[str] = None,        # What undo calls this change; `None`: it can't be undone
         undo_group: Optional[str] = None         # Consecutive labelled changes of one group are undone together
     ) -> None:
-        "Merge `updates` into the state; makes the session if there is none."
+        """Merge `updates` into the state; makes the session if there is none.
+
+        `TypeError` names the path of a value that JSON can't hold, `StaleSessionError` says that somebody was faster;
+        nothing of the call is written then. Example:
+
+            store.update_state("review", sid, {"cursor": 4})
+            store.update_state("review", sid, {"title": "Lease"}, remove=["draft"], undo_label="Rename")
+        """
         self._merge(flow_id, session_id, updates, remove, _Ask((), expected_revision, undo_label, undo_group))
 
     def edit_state(self,
@@ -1922,7 +1928,13 @@ class WorkflowStateStore:
         force: Union[bool, Iterable[str]] = False, # Do it in spite of conflicts: of all (`True`), or of these keys
         expected_revision: Optional[int] = None # Revision the caller has read; StaleSessionError if it is another now
     ) -> Optional[List[UndoEntry]]: # The actions undone, in that order; `None` if there are fewer than `count`
-        "Put back the fields that the last action changed; `UndoConflictError` if one has changed since."
+        """Put back the fields that the last action changed.
+
+        `UndoConflictError` if one of them has changed since; nothing moves then. Example:
+
+            undone = store.undo("review", sid, "segments")
+            message = f"Undid: {undone[0].label}" if undone else "Nothing to undo"
+        """
         return self._move(flow_id, session_id, step_id, count, force, expected_revision, 0)
 
     def _move(self,
@@ -2031,7 +2043,14 @@ class WorkflowStateStore:
 
 # %% ../nbs/state_store.ipynb #sqlite-class
 class SQLiteWorkflowStateStore(WorkflowStateStore):
-    "Where each person is in each workflow, and how to undo: in one SQLite file, shared by threads and processes."
+    """Where each person is in each workflow, and how to undo: in one SQLite file, shared by threads and processes.
+
+    `store.OperationalError` names the file where it can't be opened or written. Example:
+
+        store = SQLiteWorkflowStateStore("reviews.db")
+        store.set_current_step("review", sid, "split")
+        store.update_step_state("review", sid, "split", {"cursor": 4}, undo_label="Move")
+    """
     Error, DatabaseError, OperationalError = sqlite3.Error, sqlite3.DatabaseError, sqlite3.OperationalError
     IntegrityError, ProgrammingError = sqlite3.IntegrityError, sqlite3.ProgrammingError
     _db: _SQLite
