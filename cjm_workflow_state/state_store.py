@@ -168,7 +168,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def _unknown(value: Any) -> Any:
     "What JSON doesn't know, by a name that is not also one of Python's own."
     kind = type(value)
-    name = f"{kind.__module__}.{kind.__qualname__}" if hasattr(builtins, kind.__name__) else kind.__name__
+    known = kind.__module__ != "builtins" and hasattr(builtins, kind.__name__)
+    name = f"{kind.__module__}.{kind.__qualname__}" if known else kind.__name__
     raise TypeError(f"Object of type {name} is not JSON serializable")
 
 def _encoder(default: Optional[Callable[[Any], Any]] = None) -> _Encode:
@@ -402,14 +403,14 @@ def _texts(
     odd = [key for key in state if not isinstance(key, str)]
     if odd: raise TypeError(f"keys of {argument} must be str, not {odd[0]!r}")
     texts: dict[_Path, str] = {}
-    for name, value in _by_key(state, argument).items():
+    for key, (name, value) in zip(state, _by_key(state, argument).items()):
         step = not scope and _is_step(name)
         if step and not isinstance(value, dict):
-            where = f"{argument}[{json.loads(name)!r}]"
+            where = f"{argument}[{key!r}]"
             raise ValueError(f"{where} is a step's state and must be a dict, not {type(value).__name__}")
         try: texts.update(_flatten((*scope, name), value, step, encode))
         except (TypeError, ValueError, RecursionError) as error:
-            culprit = _culprit("", {json.loads(name): value}, encode)
+            culprit = _culprit("", {key: value}, encode)
             if culprit is None: raise
             raise TypeError(f"{culprit} is not JSON: {error}") from None
     return texts
