@@ -841,27 +841,30 @@ class _Lock:
     "The right to write."
     def __init__(self, name: str, timeout: float) -> None:
         self.lock, self.name, self.timeout = threading.Lock(), name, timeout
-        self.thread = 0            # of the one who holds it
-        self.block: list[Any] = [] # [its event loop], while the caller's own code runs in an edit block
+        self.inside: dict[int, list[bool]] = {} # threads that are in the middle of a write, or wait for one
+        self.thread = 0            # in which the edit block began
+        self.block: list[Any] = [] # [its event loop], while the caller's own code runs in it
 
     def take(self, held: list[bool]) -> None:
-        if self.lock.locked(): _refuse_own(self)
+        me = threading.get_ident()
+        if me in self.inside or self.block: _refuse_own(self)
+        self.inside[me] = held
         held.extend(map(self.lock.acquire, (True,), (self.timeout,)))  # one call of C, so no interrupt comes in between
         if not held[0]:
             what = f"another thread has been writing for longer than timeout={self.timeout} seconds: {self.name}"
             raise sqlite3.OperationalError(what)
-        self.thread = threading.get_ident()
 
     def enter_block(self) -> None:
         "The caller's own code runs until the lock is given back."
-        self.block = [_loop()]
+        self.block, self.thread = [_loop()], threading.get_ident()
+        del self.inside[self.thread]
         _blocks.set((*filter(None, _blocks.get()), self.block))
 
     @property
     def own(self) -> bool:
         "Whether this call is inside the edit block that holds it, or interrupts the write that does."
-        if not self.lock.locked(): return False
-        return any(self.block is one for one in _blocks.get()) if self.block else self.thread == threading.get_ident()
+        mine = any(self.block is one for one in _blocks.get()) if self.block else False
+        return mine or threading.get_ident() in self.inside
 
 # %% ../nbs/state_store.ipynb #refuse
 def _loop() -> Any:
@@ -870,10 +873,10 @@ def _loop() -> Any:
     return asyncio and asyncio._get_running_loop()
 def _refuse_own(lock: _Lock) -> None:
     "Raise, where this call would wait for itself."
-    if lock.own and lock.block: raise RuntimeError(
-        "this call is inside an edit block of the same store: change the state that the block gave, or write after it")
-    if lock.own: raise RuntimeError(
+    if threading.get_ident() in lock.inside: raise RuntimeError(
         "this thread is in the middle of a write to the same store: a signal handler or __del__ can't write to it")
+    if lock.own: raise RuntimeError(
+        "this call is inside an edit block of the same store: change the state that the block gave, or write after it")
     if lock.thread == threading.get_ident() and lock.block and lock.block[0] is not None and lock.block[0] is _loop():
         raise RuntimeError("another coroutine is inside an edit block of the same store: don't await inside one")
 
@@ -1011,14 +1014,13 @@ class _Turns(_Opening):
     @contextmanager
     def turn(self) -> Iterator[None]:
         "Hold the lock, where this call doesn't hold it already."
-        lock, held = self.lock, list[bool]()
+        lock, held, me = self.lock, list[bool](), threading.get_ident()
         try:
             if not lock.own: lock.take(held)
             yield
         finally:
-            if True in held:
-                lock.thread = 0
-                lock.lock.release()
+            if me in lock.inside and lock.inside[me] is held: del lock.inside[me]
+            if True in held: lock.lock.release()
 
     def close(self) -> None:
         if self.lock.own: raise RuntimeError("close the store after the edit block, not inside it")
@@ -1049,7 +1051,7 @@ class _Writing(_Turns):
     @contextmanager
     def write(self, theirs: bool = False) -> Iterator[sqlite3.Connection]:
         "One transaction, rolled back if the block raises. `theirs`: the caller's own code runs in it."
-        lock, con, ours, held = self.lock, None, True, list[bool]()
+        lock, con, ours, held, me = self.lock, None, True, list[bool](), threading.get_ident()
         try:
             lock.take(held)
             con = self.open_writer()
@@ -1058,7 +1060,8 @@ class _Writing(_Turns):
             if theirs: lock.enter_block()
             ours = not theirs
             yield con
-            ours = True
+            ours, me = True, threading.get_ident()
+            lock.inside[me] = held
             if self.writer is not con: raise sqlite3.ProgrammingError(self.closed)  # a child, forked in the block
             con.execute("COMMIT")
             if self.files.size > self.files.limit: _restart_log(con, self.files, self.timeout)
@@ -1071,10 +1074,11 @@ class _Writing(_Turns):
         finally:
             try:
                 if con is not None and self.writer is con and con.in_transaction: con.execute("ROLLBACK")
-            finally:
+            finally:  # no call before the release: after each one an interrupt may come
+                if me in lock.inside and lock.inside[me] is held: del lock.inside[me]
                 if True in held:
                     block, lock.thread, lock.block = lock.block, 0, []
-                    lock.lock.release()  # no call before it: after each one an interrupt may come
+                    lock.lock.release()
                     block.clear()
 
 # %% ../nbs/state_store.ipynb #one-snapshot
