@@ -20,7 +20,7 @@ def build(cfg):
     for page in out.rglob('*.html'):  # links to the public site stay inside this copy
         up = '../' * (len(page.relative_to(out).parts) - 1)
         text = re.sub(f'href="{home}', f'href="{up}', page.read_text(encoding='utf-8'))
-        page.write_text(text.replace('<details open class="code-fold">', '<details class="code-fold">'), encoding='utf-8')  # exported source is folded
+        page.write_text(text.replace('<details open="" class="code-fold">', '<details class="code-fold">'), encoding='utf-8')  # exported source is folded
     shutil.rmtree(cfg.doc_path, ignore_errors=True)
     shutil.copytree(out, cfg.doc_path)
     return Path(cfg.doc_path).resolve()
