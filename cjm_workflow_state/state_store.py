@@ -348,8 +348,7 @@ class _Ask(NamedTuple):
     label: Optional[str] = None
     group: Optional[str] = None
 
-    def check(self, flow_id: Any, session_id: Any) -> None:
-        _check_session(flow_id, session_id)
+    def check(self) -> None:
         if self.expected is not None: _check_int("expected_revision", self.expected, 0)
         if self.label is not None:
             _check_text("undo_label", self.label)
@@ -609,19 +608,19 @@ FROM workflow_session LEFT JOIN first ON session = id;
 class _NamesPath:
     "Adds the database's name to each error of the driver, and makes one of a stored value that can't be read."
     damage = LookupError, TypeError, ValueError, OverflowError, RecursionError, zlib.error  # of json and of unpacking
-    def __init__(self, name: str) -> None: self.name = name
+    def __init__(self, name: str, driver: Any = sqlite3) -> None: self.name, self.driver = name, driver
     def __enter__(self) -> None: pass
     def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None: self.explain(error)
 
     def explain(self, error: Optional[BaseException]) -> None:
-        if isinstance(error, sqlite3.Error) and self.name not in str(error): error.args = (f"{error}: {self.name}",)
+        if isinstance(error, self.driver.Error) and self.name not in str(error): error.args = (f"{error}: {self.name}",)
 
     def loads(self, read: Callable[..., Any], *values: Any) -> Any:
         "`read(*values)` of what is stored."
         try: return read(*values)
         except self.damage as error:
-            what = f"the file is damaged, a stored value can't be read ({error}): {self.name}"
-            raise sqlite3.DatabaseError(what) from error
+            what = f"the database is damaged, a stored value can't be read ({error}): {self.name}"
+            raise self.driver.DatabaseError(what) from error
 
 # %% ../nbs/state_store.ipynb #now
 _LAST_TIME = 253_370_764_800_000_000  # the year 9999: later ones have no text
@@ -781,8 +780,12 @@ def _file_number(path: str) -> Optional[tuple[int, int]]:
 # %% ../nbs/state_store.ipynb #engine-protocol
 class _Engine(Protocol):
     "What the store needs of a database."
-    TIME: str          # SQL for a time as text
     named: _NamesPath
+    TIME: str    # SQL for a time as text
+    LOCK: str    # statement that keeps others from writing to a session; "" where a transaction keeps them from all
+    LATEST: str  # SQL for the latest time that a change of session `s` must come after
+    def later(self, latest: Any) -> int: "The time of a change, from that."
+    def now(self, tx: Any, flow_id: Optional[str] = None) -> int: "The time now; with a flow, that of a new session."
     def read(self, sql: str, *values: Any) -> list[Any]: "All rows of one statement, which is one snapshot."
     def read_all(self, *statements: tuple[str, Sequence[Any]]) -> list[list[Any]]: "Those of several, of one snapshot."
     def write(self, theirs: bool = False) -> ContextManager[Any]: "One transaction; it has `execute(sql, values)`."
@@ -1093,6 +1096,15 @@ def _rows_of_all(con: sqlite3.Connection, statements: Sequence[tuple[str, Sequen
 class _SQLite(_Writing):
     "The engine."
     TIME = "datetime({} / 1000000, 'unixepoch')"
+    LOCK = ""
+    LATEST = "(SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id)"
+    later = staticmethod(_now)
+
+    def now(self, tx: Any, flow_id: Optional[str] = None) -> int:
+        if flow_id is None: return _now()
+        [[latest]] = tx.execute("SELECT max(updated) FROM workflow_session WHERE flow_id = ?", (flow_id,)).fetchall()
+        return _now(latest)
+
     def read(self, sql: str, *values: Any) -> list[Any]:
         "All rows of one statement, which is one snapshot. It waits for no writer."
         return self.read_all((sql, values))[0]
@@ -1124,7 +1136,8 @@ class _Session(NamedTuple):
     revision: int  # 0: this transaction made it
     label: Optional[str]
     current_step: Optional[str]
-    now: int       # microseconds since 1970, later than any time in the flow
+    now: int       # microseconds since 1970, later than any change of it so far
+    undo: Collection[Any] = ()  # rows of the statement about undo that went along
 
     @property
     def fresh(self) -> Iterator[int]:
@@ -1137,10 +1150,15 @@ VALUES (?, ?, ?, ?, ?, 0, 0)
 ON CONFLICT (flow_id, session_id) DO NOTHING RETURNING id"""
 _TOUCH = "UPDATE workflow_session SET updated = ?, revision = revision + 1, state_size = state_size + ? WHERE id = ?"
 
-def _make(tx: Any, flow_id: str, session_id: str, label: Optional[str] = None) -> Optional[_Session]:
+def _unmake(tx: Any, session: _Session) -> None:
+    "Take away a session that an edit block made, and left empty."
+    tx.execute("DELETE FROM workflow_session WHERE id = ?", (session.id,))
+
+def _make(
+    db: _Engine, tx: Any, flow_id: str, session_id: str, label: Optional[str] = None
+) -> Optional[_Session]:
     "A new session, at revision 0 until the transaction counts it up; `None` if there is one of these ids."
-    [[latest]] = tx.execute("SELECT max(updated) FROM workflow_session WHERE flow_id = ?", (flow_id,)).fetchall()
-    now = _now(latest)
+    now = db.now(tx, flow_id)
     made = tx.execute(_MAKE, (flow_id, session_id, label, now, now)).fetchall()
     return _Session(made[0][0], 0, label, None, now) if made else None
 
@@ -1173,44 +1191,51 @@ def _rows(found: Iterable[Any], scope: _Path, names: Optional[Collection[str]]) 
     return {path: row for path, row in rows.items() if (*path, "")[key] in wanted}
 
 # %% ../nbs/state_store.ipynb #find
-_FIND = """
-SELECT s.id, revision, label, current_step, (SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id)"""
-_FIND_ALONE = _FIND + ", NULL FROM workflow_session s WHERE flow_id = ? AND session_id = ?"
-_FIND_WITH = _FIND + """, k1, k2, k3, position, value
-FROM workflow_session s LEFT JOIN workflow_value v ON v.session = s.id"""
-_THESE = " WHERE flow_id = ? AND session_id = ?"
+@lru_cache
+def _finding(latest: str, step: bool, names: Optional[int]) -> str:
+    "Statement for a session and the rows of so many keys of it, or of all."
+    found = f"SELECT s.id, revision, label, current_step, {latest}, "
+    these = " WHERE flow_id = ? AND session_id = ?"
+    if names == 0: return f"{found}NULL FROM workflow_session s{these}"
+    with_rows = "k1, k2, k3, position, value FROM workflow_session s LEFT JOIN workflow_value v ON v.session = s.id"
+    return _select(found + with_rows, step, names, these)
 
 def _find(
-    tx: Any, flow_id: str, session_id: str,
-    expected: Optional[int] = None, # Revision that it must be at
-    scope: _Path = (),
+    db: _Engine, tx: Any, flow_id: str, session_id: str,
+    ask: _Ask = _Ask(),
     names: Optional[Collection[str]] = (), # Keys of the scope whose rows are wanted; `None`: all
-    make: bool = False
+    make: bool = False,
+    undo: Optional[tuple[str, Sequence[Any]]] = None # Statement about undo that goes along; for a label: the newest
 ) -> tuple[Optional[_Session], _Rows]: # The session, if there is one, and those rows
-    number, values = _named(scope, names)
-    sql = _FIND_ALONE if number == 0 else _select(_FIND_WITH, bool(scope), number, _THESE)
+    number, values = _named(ask.scope, names)
+    sql, this = _finding(db.LATEST, bool(ask.scope), number), (flow_id, session_id)
+    if number == 0: values = ()
+    if ask.label is not None: undo = _NEWEST, (ask.group, *this, "".join(ask.scope))
     while True:
-        found = tx.execute(sql, (*values, flow_id, session_id)).fetchall()
+        if db.LOCK: tx.execute(db.LOCK, this)
+        answer, entries = tx.execute(sql, (*values, *this)), tx.execute(*undo) if undo else None
+        found = answer.fetchall()
         actual = found[0][1] if found else 0
-        if expected is not None and expected != actual: raise StaleSessionError(expected, actual)
+        if ask.expected is not None and ask.expected != actual: raise StaleSessionError(ask.expected, actual)
         if found or not make: break
-        made = _make(tx, flow_id, session_id)
+        made = _make(db, tx, flow_id, session_id)
         if made: return made, {}  # else somebody else has made it between the two
     if not found: return None, {}
     id, revision, label, step, latest = found[0][:5]
     rows = [row[5:] for row in found if row[5] is not None]
-    return _Session(id, revision, label, step, _now(latest)), _rows(rows, scope, names)
+    session = _Session(id, revision, label, step, db.later(latest), entries.fetchall() if entries else ())
+    return session, _rows(rows, ask.scope, names)
 
 # %% ../nbs/state_store.ipynb #load-fields
 def _home(path: _Path) -> _Path:
     "The scope whose key a field stands under: its step, or the session."
     return path[:1] if _is_step(path[0]) else ()
 
-def _order(tx: Any, session: int, scope: _Path) -> _Rows:
+def _ask_order(tx: Any, session: int, scope: _Path) -> Any:
     "Where the keys of a scope stand, without their values."
     inside = "k1 = ? AND k3 = ''" if scope else "k2 = ''"
     sql = f"SELECT k1, k2, k3, position, '' FROM workflow_value WHERE session = ? AND {inside}"
-    return _rows(tx.execute(sql, (session, *scope)).fetchall(), scope, None)
+    return tx.execute(sql, (session, *scope))
 
 def _load(tx: Any, session: int, entries: Iterable[_Entry]) -> _Rows:
     "Rows of the keys that the fields stand under; where one comes or goes, the places of its neighbours too."
@@ -1225,12 +1250,13 @@ def _load(tx: Any, session: int, entries: Iterable[_Entry]) -> _Rows:
             names.setdefault((), {})
             names.setdefault((step,), {"": None})
             ordered |= {(), (step,)}
-    rows: _Rows = {}
+    asked: list[tuple[Any, _Path, Any]] = []  # all of them, before any answer is waited for
     for scope in sorted(names):
-        if scope in ordered: rows.update(_order(tx, session, scope))
+        if scope in ordered: asked.append((_ask_order(tx, session, scope), scope, None))
         number, values = _named(scope, names[scope])
-        found = tx.execute(_select(_LOAD + "?", bool(scope), number), (session, *values)).fetchall()
-        rows.update(_rows(found, scope, names[scope]))
+        asked.append((tx.execute(_select(_LOAD + "?", bool(scope), number), (session, *values)), scope, names[scope]))
+    rows: _Rows = {}
+    for answer, scope, keys in asked: rows.update(_rows(answer.fetchall(), scope, keys))
     return rows
 
 # %% ../nbs/state_store.ipynb #save
@@ -1270,7 +1296,7 @@ def _with_neighbours(tx: Any, session: int, old: _Rows, new: _Rows) -> tuple[_Ro
     "Both, with the places of the keys beside one that goes, to know what it stood behind."
     gone = [path for path in old if path not in new and len(path) <= 1 + _is_step(path[0])]
     for scope in {path[:-1] for path in gone}:
-        order = _order(tx, session, scope)
+        order = _rows(_ask_order(tx, session, scope).fetchall(), scope, None)
         new = {**{path: row for path, row in order.items() if path not in old}, **new}
         old = {**order, **old}
     return old, new
@@ -1290,8 +1316,8 @@ def _both(tx: Any, session: int, first: _Entry, old: _Rows, new: _Rows) -> Optio
     return None if _conflicts(before, first) else _difference(_put_back(before, first), _Snapshot.of(new, steps))
 
 # %% ../nbs/state_store.ipynb #record
-_NEWEST = """SELECT seq, CASE WHEN undo_group = ? THEN entry END FROM workflow_undo
-WHERE session = ? AND scope = ? AND undone = 0 ORDER BY seq DESC LIMIT 1"""
+_NEWEST = f"""SELECT seq, CASE WHEN undo_group = ? THEN entry END FROM workflow_undo
+WHERE session = {_THIS} AND scope = ? AND undone = 0 ORDER BY seq DESC LIMIT 1"""
 _FORGET = "DELETE FROM workflow_undo WHERE session = ? AND scope = ?"
 _KEEP = """
 INSERT INTO workflow_undo (session, scope, seq, undone, label, undo_group, created, keys, size, entry)
@@ -1311,9 +1337,9 @@ def _record(tx: Any, session: _Session, ask: _Ask, old: _Rows, new: _Rows, db: _
     if not limit.depth:
         tx.execute(_FORGET, here)
         return
-    newest = tx.execute(_NEWEST, (ask.group, *here)).fetchall()
-    seq, first = newest[0] if newest else (0, None)
-    if tx.execute(_FORGET + " AND seq > ?", (*here, seq)).rowcount: first = None  # an undone action ends a group
+    [(seq, first)] = session.undo or [(0, None)]
+    redo = tx.execute(_FORGET + " AND seq > ?", (*here, seq))
+    if first and redo.rowcount: first = None  # an undone action ends a group
     both = _both(tx, session.id, db.named.loads(_Entry.unpack, first), old, new) if first else None
     entry, seq = (entry, seq + 1) if both is None else (both, seq)
     if entry.fields:
@@ -1337,13 +1363,13 @@ def _refuse(now: _Snapshot, entry: _Entry, scope: _Path, force: _Force) -> None:
     if names:
         raise UndoConflictError(list(dict.fromkeys(name[0] for name in names)), [".".join(name) for name in names])
 
-def _move(tx: Any, session: _Session, scope: _Path, found: list[Any], force: _Force, db: _Engine) -> None:
-    "Undo or redo the actions `found`: each is put back, and what leads forward again takes its place."
-    entries = [db.named.loads(_Entry.unpack, row[1]) for row in found]
+def _move(tx: Any, session: _Session, scope: _Path, force: _Force, db: _Engine) -> None:
+    "Undo or redo the entries that were found: each is put back, and what leads forward again takes its place."
+    entries = [db.named.loads(_Entry.unpack, row[1]) for row in session.undo]
     old = _load(tx, session.id, entries)
     steps = {path[0] for entry in entries for path in entry.fields if _is_step(path[0])}
     now = _Snapshot.of(old, steps.union(*[entry.steps for entry in entries]))
-    for entry, (seq, _, undone, *_) in zip(entries, found):
+    for entry, (seq, _, undone, *_) in zip(entries, session.undo):
         _refuse(now, entry, scope, force)
         before, now = now, _put_back(now, entry)
         data = _difference(before, now).pack()
@@ -1401,12 +1427,12 @@ def _check_options(timeout: Any, synchronous: Any, max_undo_depth: Any, max_undo
 # %% ../nbs/state_store.ipynb #session-edit
 class SessionEdit:
     "A session inside an `edit_session` block. A part is read when it is first used, and written where it was changed."
-    def __init__(self, db: _Engine, tx: Any, session: Optional[_Session]) -> None:
+    def __init__(self, db: _Engine, tx: Any, session: _Session) -> None:
         self._db, self._tx, self._session = db, tx, session
         self._parts: dict[_Path, tuple[_Rows, Dict[str, Any]]] = {}
-        self.current_step = session.current_step if session else None  # Set it to move the person
-        self.label = session.label if session else None                # Set it to rename the session
-        self.revision = session.revision if session else 0             # After the block, the new one
+        self.current_step = session.current_step  # Set it to move the person
+        self.label = session.label                # Set it to rename the session
+        self.revision = session.revision          # After the block, the new one
 
     @property
     def state(self) -> Dict[str, Any]:
@@ -1422,25 +1448,23 @@ class SessionEdit:
             if self._tx is None: raise RuntimeError("the edit_session block has ended: use this inside it")
             only = " AND k1 = ?" if scope else f" AND NOT ({_STEPS})"
             with self._db.named:
-                this = self._session.id if self._session else None
-                found = self._tx.execute(f"{_LOAD}?{only}", (this, *scope)).fetchall()
+                found = self._tx.execute(f"{_LOAD}?{only}", (self._session.id, *scope)).fetchall()
             self._parts[scope] = _rows(found, scope, None), self._db.named.loads(_state, found, scope)
         return self._parts[scope][1]
 
 # %% ../nbs/state_store.ipynb #edited
-def _edited(edit: SessionEdit, encode: _Encode) -> tuple[dict[_Path, dict[_Path, str]], dict[str, Optional[str]]]:
+def _edited(
+    edit: SessionEdit, texts_of: Callable[[str, Any, _Path], dict[_Path, str]]
+) -> tuple[dict[_Path, dict[_Path, str]], dict[str, Optional[str]]]:
     "Of the parts that a block has used, the texts of their rows; and of current step and label, those that it changed."
     texts = {}
     for scope, (rows, value) in edit._parts.items():
-        part = _texts("state", value, scope, encode)
+        part = texts_of("state", value, scope)
         steps = [json.loads(path[0]) for path in part if not scope and _is_step(path[0])]
         if steps: raise ValueError(f"state[{steps[0]!r}] is a step's: use step({steps[0][6:]!r})")
         texts[scope] = {scope: "{}", **part} if scope and (part or scope in rows) else part
     fields = {"current_step": edit.current_step, "label": edit.label}
-    for name, text in fields.items():
-        if text is not None: _check_text(name, text, least=name == "current_step")
-    before = edit._session
-    return texts, {name: text for name, text in fields.items() if text != (before and getattr(before, name))}
+    return texts, {name: text for name, text in fields.items() if text != getattr(edit._session, name)}
 
 # %% ../nbs/state_store.ipynb #state
 def _state(
@@ -1569,62 +1593,75 @@ class WorkflowStateStore:
     _limit: _Limit
     _encode: _Encode
 
+    def _check(self, flow_id: Any, session_id: Any, ask: Optional[_Ask] = None, **texts: Any) -> None:
+        "Refuse ids and texts that are none."
+        _check_session(flow_id, session_id)
+        if ask is not None: ask.check()
+        if texts: self._check_texts(**texts)
+
+    def _check_texts(self, **texts: Any) -> None:
+        for argument, text in texts.items():
+            if text is not None or argument not in ("label", "current_step"):
+                _check_text(argument, text, least=int(argument != "label"))
+
+    def _texts(self, argument: str, state: Any, scope: _Path) -> dict[_Path, str]:
+        return _texts(argument, state, scope, self._encode)
+
     def _summaries(self, rest: str, *values: Any) -> List[SessionSummary]:
         rows = self._db.read(f"SELECT {self._columns} FROM workflow_session {rest}", *values)
         return [SessionSummary(*row) for row in rows]
 
     def _read(self, flow_id: str, session_id: str, scope: _Path, keys: Optional[Iterable[str]]) -> Dict[str, Any]:
         "What a scope holds: all of it, or some keys; one statement, one parse."
-        _check_session(flow_id, session_id)
+        self._check(flow_id, session_id)
         names = None if keys is None else _check_keys("keys", keys)
         number, values = _named(scope, names)
         found = self._db.read(_select(_LOAD_THIS, bool(scope), number), flow_id, session_id, *values)
         return self._db.named.loads(_state, found, scope, names)  # type: ignore[no-any-return]
 
     def _merge(self, flow_id: str, session_id: str, updates: Any, remove: Iterable[str], ask: _Ask) -> None:
-        ask.check(flow_id, session_id)
-        texts, drop = _texts("updates", updates, ask.scope, self._encode), _check_keys("remove", remove)
+        self._check(flow_id, session_id, ask)
+        texts, drop = self._texts("updates", updates, ask.scope), _check_keys("remove", remove)
         names = {path[len(ask.scope)]: None for path in texts}
         both = [json.loads(name) for name in drop if name in names]
         if both: raise ValueError(f"in updates and in remove: {', '.join(map(repr, both))}")
         if ask.scope: texts, names = {ask.scope: "{}", **texts}, {"": None, **names}
         with self._db.write() as tx:
-            session, old = _find(tx, flow_id, session_id, ask.expected, ask.scope, [*names, *drop], make=True)
+            session, old = _find(self._db, tx, flow_id, session_id, ask, [*names, *drop], make=True)
             assert session
             new = _place(texts, old, session.fresh, merged=ask.scope)
             _write(tx, session, ask, old, new, self._db, self._limit, cleared=() if ask.scope else drop)
 
     @contextmanager
     def _edit(self, flow_id: str, session_id: str, ask: _Ask) -> Iterator[Dict[str, Any]]:
-        ask.check(flow_id, session_id)
+        self._check(flow_id, session_id, ask)
         db = self._db
         with db.write(theirs=True) as tx:
             with db.named:
-                session, old = _find(tx, flow_id, session_id, ask.expected, ask.scope, None)
+                session, old = _find(db, tx, flow_id, session_id, ask, None, make=True)
+                assert session
                 state = db.named.loads(_state, [(*_columns(path), *row) for path, row in old.items()], ask.scope)
             yield state
-            texts = _texts("state", state, ask.scope, self._encode)
-            if not session and not texts: return
-            if ask.scope and (texts or ask.scope in old): texts = {ask.scope: "{}", **texts}
+            texts = self._texts("state", state, ask.scope)
             with db.named:
-                session = session or _find(tx, flow_id, session_id, make=True)[0]
-                assert session
+                if not session.revision and not texts: return _unmake(tx, session)
+                if ask.scope and (texts or ask.scope in old): texts = {ask.scope: "{}", **texts}
                 _write(tx, session, ask, old, _place(texts, old, session.fresh), db, self._limit)
 
     @contextmanager
     def _edit_session(self, flow_id: str, session_id: str, ask: _Ask) -> Iterator[SessionEdit]:
-        ask.check(flow_id, session_id)
+        self._check(flow_id, session_id, ask)
         db = self._db
         with db.write(theirs=True) as tx:
-            with db.named: session, _ = _find(tx, flow_id, session_id, ask.expected)
+            with db.named: session, _ = _find(db, tx, flow_id, session_id, ask, make=True)
+            assert session
             edit = SessionEdit(db, tx, session)
             try: yield edit
             finally: edit._tx = None
-            texts, fields = _edited(edit, self._encode)
-            if not session and not fields and not any(texts.values()): return
+            texts, fields = _edited(edit, self._texts)
+            self._check_texts(**fields)
             with db.named:
-                session = session or _find(tx, flow_id, session_id, make=True)[0]
-                assert session
+                if not session.revision and not fields and not any(texts.values()): return _unmake(tx, session)
                 for name, value in fields.items():
                     tx.execute(f"UPDATE workflow_session SET {name} = ? WHERE id = ?", (value, session.id))
                 old, new, fresh = {}, {}, session.fresh
@@ -1652,22 +1689,21 @@ class WorkflowStateStore:
     ) -> str: # The session's id
         "Make a new empty session; `store.IntegrityError` if there is one of this id."
         if session_id is None: session_id = str(uuid.uuid4())
-        _check_session(flow_id, session_id)
-        if label is not None: _check_text("label", label, least=0)
+        self._check(flow_id, session_id, label=label)
         with self._db.write() as tx:
-            session = _make(tx, flow_id, session_id, label)
+            session = _make(self._db, tx, flow_id, session_id, label)
             if session is None: raise self.IntegrityError(f"flow {flow_id!r} has a session {session_id!r} already")
             tx.execute(_TOUCH, (session.now, 0, session.id))
         return session_id
 
     def session_exists(self, flow_id: str, session_id: str) -> bool:
         "Whether there is such a session."
-        _check_session(flow_id, session_id)
+        self._check(flow_id, session_id)
         return bool(self._db.read(f"SELECT 1 {_ONE}", flow_id, session_id))
 
     def get_session_summary(self, flow_id: str, session_id: str) -> Optional[SessionSummary]:
         "All about a session but its state, which is not read; `None` if there is none."
-        _check_session(flow_id, session_id)
+        self._check(flow_id, session_id)
         found = self._summaries("WHERE flow_id = ? AND session_id = ?", flow_id, session_id)
         return found[0] if found else None
 
@@ -1679,10 +1715,10 @@ class WorkflowStateStore:
         expected_revision: Optional[int] = None # As in `update_state`
     ) -> None:
         "Name a session. Nothing happens if there is none."
-        _Ask(expected=expected_revision).check(flow_id, session_id)
-        if label is not None: _check_text("label", label, least=0)
+        ask = _Ask(expected=expected_revision)
+        self._check(flow_id, session_id, ask, label=label)
         with self._db.write() as tx:
-            session, _ = _find(tx, flow_id, session_id, expected_revision)
+            session, _ = _find(self._db, tx, flow_id, session_id, ask)
             if session is None or session.label == label: return
             tx.execute("UPDATE workflow_session SET label = ? WHERE id = ?", (label, session.id))
             tx.execute(_TOUCH, (session.now, 0, session.id))
@@ -1694,9 +1730,10 @@ class WorkflowStateStore:
         expected_revision: Optional[int] = None # As in `update_state`
     ) -> None:
         "Delete a session and all that hangs on it; fine if there is none."
-        _Ask(expected=expected_revision).check(flow_id, session_id)
+        ask = _Ask(expected=expected_revision)
+        self._check(flow_id, session_id, ask)
         with self._db.write() as tx:
-            if expected_revision is not None: _find(tx, flow_id, session_id, expected_revision)
+            if expected_revision is not None: _find(self._db, tx, flow_id, session_id, ask)
             tx.execute(f"DELETE {_ONE}", (flow_id, session_id))
 
     def clear_state(self, flow_id: str, session_id: str, *, expected_revision: Optional[int] = None) -> None:
@@ -1710,13 +1747,14 @@ class WorkflowStateStore:
         expected_revision: Optional[int] = None # As in `update_state`
     ) -> None:
         "Back to an empty session, of which label and `created_at` stay. Nothing happens if there is none."
-        _Ask(expected=expected_revision).check(flow_id, session_id)
+        ask = _Ask(expected=expected_revision)
+        self._check(flow_id, session_id, ask)
         with self._db.write() as tx:
-            session, _ = _find(tx, flow_id, session_id, expected_revision)
+            session, _ = _find(self._db, tx, flow_id, session_id, ask)
             if session is None: return
-            values = tx.execute("DELETE FROM workflow_value WHERE session = ?", (session.id,)).rowcount
-            undos = tx.execute("DELETE FROM workflow_undo WHERE session = ?", (session.id,)).rowcount
-            if not values and not undos and session.current_step is None: return
+            values = tx.execute("DELETE FROM workflow_value WHERE session = ?", (session.id,))
+            undos = tx.execute("DELETE FROM workflow_undo WHERE session = ?", (session.id,))
+            if not values.rowcount and not undos.rowcount and session.current_step is None: return
             tx.execute("UPDATE workflow_session SET current_step = NULL, state_size = 0 WHERE id = ?", (session.id,))
             tx.execute(_TOUCH, (session.now, 0, session.id))
 
@@ -1731,13 +1769,11 @@ class WorkflowStateStore:
         "A new session with state, steps and current step of another, without its undo; `LookupError` if there is none."
         to_flow = flow_id if to_flow_id is None else to_flow_id
         to_session = str(uuid.uuid4()) if to_session_id is None else to_session_id
-        _check_session(flow_id, session_id)
-        for argument, value in ("to_flow_id", to_flow), ("to_session_id", to_session): _check_text(argument, value)
-        if label is not None: _check_text("label", label, least=0)
+        self._check(flow_id, session_id, to_flow_id=to_flow, to_session_id=to_session, label=label)
         with self._db.write() as tx:
-            source, _ = _find(tx, flow_id, session_id)
+            source, _ = _find(self._db, tx, flow_id, session_id)
             if source is None: raise LookupError(f"flow {flow_id!r} has no session {session_id!r} to copy")
-            copy = _make(tx, to_flow, to_session, source.label if label is None else label)
+            copy = _make(self._db, tx, to_flow, to_session, source.label if label is None else label)
             if copy is None: raise self.IntegrityError(f"flow {to_flow!r} has a session {to_session!r} already")
             tx.execute(_COPY, (copy.id, source.id))
             tx.execute("UPDATE workflow_session SET current_step = ? WHERE id = ?", (source.current_step, copy.id))
@@ -1759,7 +1795,7 @@ class WorkflowStateStore:
             one = store.get_session("review", sid, keys=["title"], steps=["split"])
             one.revision, one.state["title"], one.step("split"), one.history("split").undo
         """
-        _check_session(flow_id, session_id)
+        self._check(flow_id, session_id)
         names = None if keys is None else [key for key in _check_keys("keys", keys) if not _is_step(key)]
         asked = None if steps is None else [json.loads(key) for key in _check_keys("steps", steps)]
         scopes = None if asked is None else [_scope(step)[0] for step in asked]
@@ -1785,7 +1821,7 @@ class WorkflowStateStore:
 
     def get_current_step(self, flow_id: str, session_id: str) -> Optional[str]:
         "The step the person is on; `None` before the first, or if there is no such session."
-        _check_session(flow_id, session_id)
+        self._check(flow_id, session_id)
         rows = self._db.read(f"SELECT current_step {_ONE}", flow_id, session_id)
         return rows[0][0] if rows else None
 
@@ -1797,10 +1833,10 @@ class WorkflowStateStore:
         expected_revision: Optional[int] = None # Revision the caller has read; StaleSessionError if it is another now
     ) -> None:
         "Move the person to a step; makes the session if there is none."
-        _Ask(expected=expected_revision).check(flow_id, session_id)
-        _check_text("step_id", step_id)
+        ask = _Ask(expected=expected_revision)
+        self._check(flow_id, session_id, ask, step_id=step_id)
         with self._db.write() as tx:
-            session, _ = _find(tx, flow_id, session_id, expected_revision, make=True)
+            session, _ = _find(self._db, tx, flow_id, session_id, ask, make=True)
             assert session
             if session.current_step == step_id: return
             tx.execute("UPDATE workflow_session SET current_step = ? WHERE id = ?", (step_id, session.id))
@@ -1917,9 +1953,9 @@ class WorkflowStateStore:
     ) -> None:
         "Remove one step's state, and without a label its undo too. Nothing happens where there is neither."
         ask = _Ask(_scope(step_id), expected_revision, undo_label)
-        ask.check(flow_id, session_id)
+        self._check(flow_id, session_id, ask)
         with self._db.write() as tx:
-            session, old = _find(tx, flow_id, session_id, ask.expected, ask.scope, None)
+            session, old = _find(self._db, tx, flow_id, session_id, ask, None)
             if session: _write(tx, session, ask, old, {}, self._db, self._limit, cleared=ask.scope)
 
     # -- undo
@@ -1947,19 +1983,19 @@ class WorkflowStateStore:
         expected: Optional[int], undone: int
     ) -> Optional[List[UndoEntry]]:
         ask = _Ask(() if step_id is None else _scope(step_id), expected)
-        ask.check(flow_id, session_id)
+        self._check(flow_id, session_id, ask)
         _check_int("count", count, 1)
         names = force if isinstance(force, bool) else _check_keys("force", force)
+        entries = f"""
+            SELECT seq, entry, undone, label, {self._db.TIME.format('created')}, keys FROM workflow_undo
+            WHERE session = {_THIS} AND scope = ? AND undone = ? ORDER BY seq {'ASC' if undone else 'DESC'} LIMIT ?"""
+        which = flow_id, session_id, "".join(ask.scope), undone, min(count, _NO_LIMIT)
         with self._db.write() as tx:
-            session, _ = _find(tx, flow_id, session_id, expected)
-            if session is None: return None
-            found = tx.execute(f"""
-                SELECT seq, entry, undone, label, {self._db.TIME.format('created')}, keys FROM workflow_undo
-                WHERE session = ? AND scope = ? AND undone = ? ORDER BY seq {'ASC' if undone else 'DESC'} LIMIT ?""",
-                (session.id, "".join(ask.scope), undone, min(count, _NO_LIMIT))).fetchall()
-            if len(found) < count: return None
-            _move(tx, session, ask.scope, found, names, self._db)
-        return [UndoEntry(label, created, self._db.named.loads(_names, keys)) for *_, label, created, keys in found]
+            session, _ = _find(self._db, tx, flow_id, session_id, ask, undo=(entries, which))
+            if session is None or len(session.undo) < count: return None
+            _move(tx, session, ask.scope, names, self._db)
+        loads = self._db.named.loads
+        return [UndoEntry(label, created, loads(_names, keys)) for *_, label, created, keys in session.undo]
 
     def redo(self,
         flow_id: str,
@@ -1979,7 +2015,7 @@ class WorkflowStateStore:
         step_id: Optional[str] = None # As in `undo`
     ) -> UndoHistory: # Newest first; no value is read
         "What `undo` and `redo` would take, for a menu or a button's label."
-        _check_session(flow_id, session_id)
+        self._check(flow_id, session_id)
         scope = "" if step_id is None else _scope(step_id)[0]
         found = self._db.read(f"""
             SELECT {self._entry} FROM workflow_undo
@@ -1997,7 +2033,7 @@ class WorkflowStateStore:
         offset: int = 0               # Skip so many first
     ) -> List[SessionSummary]:
         "The sessions of one flow, newest first, without reading any state; of equal ones, the one made last first."
-        _check_text("flow_id", flow_id)
+        self._check_texts(flow_id=flow_id)
         if order_by not in list(_ORDERS):
             raise ValueError(f"order_by must be one of {', '.join(_ORDERS)}, not {order_by!r}")
         if limit is not None: _check_int("limit", limit, 0)
@@ -2008,7 +2044,7 @@ class WorkflowStateStore:
 
     def count_sessions(self, flow_id: str) -> int:
         "How many sessions a flow has."
-        _check_text("flow_id", flow_id)
+        self._check_texts(flow_id=flow_id)
         return int(self._db.read("SELECT count(*) FROM workflow_session WHERE flow_id = ?", flow_id)[0][0])
 
     def list_flows(self) -> List[str]:
@@ -2022,12 +2058,12 @@ class WorkflowStateStore:
         older_than: timedelta # Sessions without a change for so long are deleted
     ) -> int: # How many were deleted
         "Delete the sessions that nobody has touched for a while."
-        _check_text("flow_id", flow_id)
+        self._check_texts(flow_id=flow_id)
         if not isinstance(older_than, timedelta):
             raise TypeError(f"older_than must be a timedelta, not {type(older_than).__name__}")
         if older_than < timedelta(0): raise ValueError(f"older_than must not be negative: {older_than}")
         with self._db.write() as tx:
-            limit = max(_now() - older_than // timedelta(microseconds=1), -_NO_LIMIT)
+            limit = max(self._db.now(tx) - older_than // timedelta(microseconds=1), -_NO_LIMIT)
             sql = "DELETE FROM workflow_session WHERE flow_id = ? AND updated <= ?"
             return int(tx.execute(sql, (flow_id, limit)).rowcount)
 
