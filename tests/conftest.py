@@ -49,7 +49,7 @@ class Engine:
         self.stores.setdefault(name, []).append(store)
         return store
 
-    def drop(self, name):
+    def drop(self, name='wf'):
         for store in self.stores.pop(name, []): store.close()
         self.remove(name)
 
@@ -60,6 +60,10 @@ class Engine:
 
     def written(self):
         "Bytes that have been written to the disk until now, or `None`."
+
+    def view(self, name='wf'):
+        "The states as JSON, in the view that is there for other tools."
+        return []
 
 
 class Memory(Engine):
@@ -88,11 +92,15 @@ class Files(Engine):
 
     # what other tools see
 
-    def connect(self, name): return sqlite3.connect(self.path(name))
+    def connect(self, name='wf'): return sqlite3.connect(self.path(name))
 
-    def schema(self, con, name): return con.execute('SELECT name, sql FROM sqlite_master ORDER BY name').fetchall()
+    def view(self, name='wf'):
+        with closing(self.connect(name)) as con:
+            return [state for state, in con.execute('SELECT state_json FROM workflow_state')]
 
-    def content(self, con, name):
+    def schema(self, con, name='wf'): return con.execute('SELECT name, sql FROM sqlite_master ORDER BY name').fetchall()
+
+    def content(self, con, name='wf'):
         "All that is stored, row by row."
         tables = 'workflow_session', 'workflow_value', 'workflow_undo'
         rows = [con.execute(f'SELECT * FROM {table} ORDER BY rowid').fetchall() for table in tables]
@@ -117,19 +125,19 @@ class Schemas(Engine):
         with closing(self.connect(name)) as con: con.execute(f'DROP SCHEMA IF EXISTS "{self.name_of(name)}" CASCADE')
 
     def written(self):
-        with closing(self.connect('')) as con:
+        with closing(self.connect()) as con:
             return int(con.execute("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')").fetchone()[0])
 
-    def connect(self, name):
+    def connect(self, name='wf'):
         import psycopg
         return psycopg.connect(self.server.conninfo, autocommit=True)
 
-    def schema(self, con, name):
+    def schema(self, con, name='wf'):
         return con.execute('''SELECT relname, relkind, attname, atttypid FROM pg_class
             JOIN pg_namespace ON relnamespace = pg_namespace.oid JOIN pg_attribute ON attrelid = pg_class.oid
             WHERE nspname = %s ORDER BY relname, attnum''', [self.name_of(name)]).fetchall()
 
-    def content(self, con, name):
+    def content(self, con, name='wf'):
         schema = self.schema(con, name)
         tables = sorted({table for table, kind, *_ in schema if kind in 'rp'})  # ordinary and partitioned
         return [schema, *(con.execute(f'SELECT * FROM "{self.name_of(name)}".{table} ORDER BY tableoid, ctid').fetchall()
