@@ -14,6 +14,7 @@ from postgres.server import PostgresServer, given, missing
 def pytest_runtest_setup(item):
     "What needs PostgreSQL skips where there is none; with `REQUIRE_POSTGRES=1` it fails."
     on_it = getattr(item, 'callspec', None) and item.callspec.params.get('engine') == 'postgres'
+    on_it = on_it or 'own_store' in item.fixturenames
     reason = None
     if on_it or {'postgres', 'own_server'} & {*item.fixturenames}:
         reason = missing(programs_too='own_server' in item.fixturenames or not given())
@@ -36,6 +37,11 @@ def postgres():
 def own_server():
     "A server that the test may stop and kill, and that doesn't forget what it has acknowledged."
     with PostgresServer(fsync=True) as server: yield server
+
+
+@pytest.fixture
+def own_store(own_server):
+    with state_store.PostgresWorkflowStateStore(own_server.conninfo, timeout=5) as store: yield store
 
 
 class Engine:
