@@ -2,8 +2,6 @@
 import copy
 import json
 import os
-import sqlite3
-import tempfile
 from collections import Counter
 from enum import Enum
 
@@ -12,7 +10,7 @@ from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test)
 
-from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, StaleSessionError, UndoConflictError
+from cjm_workflow_state.state_store import StaleSessionError, UndoConflictError
 
 EXAMPLES = int(os.environ.get('MODEL_EXAMPLES', 250))
 STEPS = 50
@@ -160,10 +158,10 @@ class Undo:
     def __bool__(self): return bool(self.undo or self.redo)
 
 class Model(RuleBasedStateMachine):
+    engine = None  # opens the stores
+
     @initialize(depth=depths)
     def open(self, depth):
-        self.folder = tempfile.TemporaryDirectory()
-        self.path = os.path.join(self.folder.name, 'wf.db')
         self.open_store(depth)
         self.forget()
         self.revision = 0
@@ -171,7 +169,7 @@ class Model(RuleBasedStateMachine):
 
     def open_store(self, depth):
         self.depth = depth
-        self.store = SQLiteWorkflowStateStore(self.path, max_undo_depth=depth, synchronous='NORMAL')
+        self.store = self.engine.open(max_undo_depth=depth, synchronous='NORMAL')
 
     def forget(self):
         self.state, self.lists = {}, {scope: Undo() for scope in (None, 'review', 'split')}
@@ -179,10 +177,7 @@ class Model(RuleBasedStateMachine):
         self.unsure = 0  # for so many levels from the top the model doesn't tell the order of the keys
 
     def teardown(self):
-        if hasattr(self, 'store'):
-            self.store.close()
-            assert sorted(os.listdir(self.folder.name)) == ['wf.db']
-            self.folder.cleanup()
+        if hasattr(self, 'store'): self.engine.drop()
 
     # writes, in one scope
 
@@ -396,13 +391,13 @@ class Model(RuleBasedStateMachine):
             size = len(json.dumps(whole, separators=(',', ':'), ensure_ascii=False).encode(errors='surrogatepass'))
             assert abs(summary.state_size_bytes - size) <= max(size / 10, 200)
             if not whole: assert summary.state_size_bytes == 2
-            con = sqlite3.connect(self.path)
-            [[view]] = con.execute('SELECT state_json FROM workflow_state').fetchall()
-            con.close()
-            assert ordered(json.loads(view)) == ordered(whole)
+            for view in self.engine.view(): assert ordered(json.loads(view)) == ordered(whole)
 
-def test_store_agrees_with_the_model(capsys):
-    run_state_machine_as_test(Model, settings=settings(
+def test_store_agrees_with_the_model(engine, capsys):
+    class Walk(Model): pass
+    Walk.engine = engine
+    counted.clear()
+    run_state_machine_as_test(Walk, settings=settings(
         max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, derandomize='MODEL_EXAMPLES' not in os.environ,
         suppress_health_check=list(HealthCheck), report_multiple_bugs=False))
     assert counted['steps'] > EXAMPLES

@@ -1,0 +1,144 @@
+"A private PostgreSQL server for tests: in a temporary folder, on a Unix socket and a loopback port, gone at the end."
+import atexit
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+
+def programs():
+    "The folder of the server's programs, the newest there is, or `None`."
+    found = [shutil.which('initdb')]
+    if shutil.which('pg_config'):
+        told = subprocess.run(['pg_config', '--bindir'], capture_output=True, text=True).stdout.strip()
+        found.append(os.path.join(told, 'initdb'))
+    debian = Path('/usr/lib/postgresql').glob('*/bin/initdb')
+    found += sorted(debian, key=lambda path: float(path.parts[-3]), reverse=True)
+    for path in found:
+        real = path and Path(path).resolve()  # what is on PATH may be a link to it alone
+        if real and os.access(real, os.X_OK) and real.with_name('postgres').exists(): return real.parent
+    return None
+
+
+def unprivileged():
+    "As whom the server runs, for `subprocess`: it refuses to run as root."
+    if os.name != 'posix' or os.getuid(): return {}
+    import pwd
+    users = {user.pw_name: user for user in pwd.getpwall()}
+    user = users.get('postgres') or users['nobody']
+    return {'user': user.pw_uid, 'group': user.pw_gid, 'extra_groups': []}
+
+
+def processes():
+    "Id, parent's id and state of every process."
+    lines = subprocess.run(['ps', '-A', '-o', 'pid=,ppid=,stat='], capture_output=True, text=True, check=True).stdout
+    return [(int(pid), int(parent), state) for pid, parent, state in map(str.split, lines.splitlines())]
+
+
+class PostgresServer:
+    "A server of its own. The address stays the same over `stop`, `kill` and `restart`; the data does too."
+
+    def __init__(self, bin=None, *, fsync=False):
+        self.bin, self.fsync, self.process = bin or programs(), fsync, None
+        # a socket's path may have about 100 bytes, which the usual temporary folder can exceed
+        self.folder = Path(tempfile.mkdtemp(prefix='pg-', dir='/tmp' if os.path.isdir('/tmp') else None))
+        self.user, self.data = unprivileged(), self.folder/'data'
+        if self.user: os.chown(self.folder, self.user['user'], self.user['group'])
+        with socket.socket() as free:
+            free.bind(('127.0.0.1', 0))
+            self.port = free.getsockname()[1]
+        atexit.register(self.remove)  # where a run is broken off before its fixtures end
+        command = [self.bin/'initdb', '-D', self.data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C']
+        made = subprocess.run([*command, '--no-sync'], cwd=self.folder, capture_output=True, text=True, **self.user)
+        if made.returncode: raise RuntimeError(f'initdb failed: {made.stdout}{made.stderr}')
+
+    @property
+    def conninfo(self): return f'host={self.folder} port={self.port} user=postgres dbname=postgres'
+
+    @property
+    def url(self): return f'postgresql://postgres@127.0.0.1:{self.port}/postgres'
+
+    def start(self, timeout=60):
+        options = {'port': self.port, 'listen_addresses': '127.0.0.1', 'unix_socket_directories': self.folder,
+                   'fsync': 'on' if self.fsync else 'off', 'max_connections': 200}
+        command = [self.bin/'postgres', '-D', self.data]
+        for name, value in options.items(): command += ['-c', f'{name}={value}']
+        with open(self.folder/'log', 'ab') as log:
+            # a process group of its own: Ctrl-C in the terminal is for the tests, which then stop the server
+            self.process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, start_new_session=True, **self.user)
+        deadline = time.monotonic() + timeout
+        while not self.ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f'the server does not start: {self.log()[-2000:]}')
+            time.sleep(0.02)
+        return self
+
+    def ready(self):
+        "What `pg_ctl` looks at: the server's own word in its file, once the file is of this process."
+        try: pid, *_, state = (self.data/'postmaster.pid').read_text().split()
+        except (OSError, ValueError): return False
+        return (pid, state) == (str(self.process.pid), 'ready')
+
+    def stop(self, timeout=60):
+        "In an orderly way: sessions are ended, what is committed is saved."
+        if self.process is None: return
+        self.process.send_signal(signal.SIGINT)
+        try: self.process.wait(timeout)
+        except subprocess.TimeoutExpired: self.kill()
+        self.process = None
+
+    def kill(self):
+        "At once, as a power cut does it: `kill -9` of all its processes, so that their shared memory goes too."
+        if self.process is None: return
+        if self.process.poll() is None: self.process.send_signal(signal.SIGSTOP)  # no new ones meanwhile
+        children = self.children()
+        self.process.kill()
+        for pid in children:
+            try: os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError: pass
+        self.process.wait()
+        while any(not state.startswith('Z') for pid, _, state in processes() if pid in children): time.sleep(0.01)
+        self.process = None
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def children(self):
+        "Ids of the processes that the server has started."
+        return [pid for pid, parent, _ in processes() if self.process and parent == self.process.pid]
+
+    def log(self): return (self.folder/'log').read_text(errors='replace')
+
+    def remove(self):
+        "Stop it and throw all of it away."
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        atexit.unregister(self.remove)
+
+    def __enter__(self): return self.start()
+    def __exit__(self, *error): self.remove()
+
+
+class GivenServer:
+    "One that is there already, by `DATABASE_URL` or by libpq's own variables (`PGHOST`); nobody may stop it."
+    def __init__(self): self.conninfo = self.url = os.environ.get('DATABASE_URL', '')
+
+
+def given():
+    "The server that the environment names, or `None`."
+    return GivenServer() if os.environ.get('DATABASE_URL') or os.environ.get('PGHOST') else None
+
+
+def missing(programs_too=True):
+    "What a test on PostgreSQL needs and this machine doesn't have, as a sentence, or `None`."
+    try: import psycopg, psycopg_pool  # noqa: F401
+    except ImportError as error: return f'PostgreSQL: {error}; pip install "cjm-workflow-state[postgres]"'
+    if programs_too and programs() is None: return 'PostgreSQL: there are no server programs (Debian: postgresql)'
+    return None

@@ -1,0 +1,48 @@
+"The server that the tests start: what a fault does to it is what it is said to do."
+import pytest
+
+from .server import PostgresServer, given
+
+try: import psycopg
+except ImportError: pass  # the fixture says so, and skips
+
+def ask(address, sql, *values):
+    with psycopg.connect(address) as con:
+        found = con.execute(sql, values)
+        return found.fetchall() if found.description else None
+
+def test_socket_and_port_lead_to_one_server(own_server):
+    ask(own_server.conninfo, 'CREATE TABLE t (x int)')
+    ask(own_server.url, 'INSERT INTO t VALUES (1)')
+    assert ask(own_server.conninfo, 'SELECT x FROM t') == [(1,)]
+    assert ask(own_server.url, "SELECT current_setting('fsync'), current_setting('server_encoding')") == [('on', 'UTF8')]
+
+def test_killed_and_started_again(own_server):
+    "Everything that was acknowledged is there, under the same address; the clients' connections are not."
+    ask(own_server.conninfo, 'CREATE TABLE t (x int)')
+    client = psycopg.connect(own_server.conninfo, autocommit=True)
+    client.execute('INSERT INTO t VALUES (1)')
+    address, pids = (own_server.conninfo, own_server.url), [own_server.process.pid, *own_server.children()]
+    assert len(pids) > 5
+    own_server.kill()
+    with pytest.raises(psycopg.OperationalError): client.execute('SELECT 1')
+    with pytest.raises(psycopg.OperationalError): psycopg.connect(own_server.conninfo)
+    own_server.start()
+    assert (own_server.conninfo, own_server.url) == address and not {*pids} & {own_server.process.pid, *own_server.children()}
+    assert ask(own_server.url, 'SELECT x FROM t') == [(1,)] and 'was not properly shut down' in own_server.log()
+    own_server.restart()
+    assert ask(own_server.conninfo, 'SELECT x FROM t') == [(1,)]
+
+def test_nothing_is_left(own_server):
+    with pytest.raises(ZeroDivisionError), PostgresServer(own_server.bin) as server:
+        process, folder = server.process, server.folder
+        1 / 0
+    assert process.poll() is not None and not folder.exists()
+
+@pytest.mark.parametrize('variable, value, conninfo', [
+    ('DATABASE_URL', 'postgresql://h/d', 'postgresql://h/d'), ('PGHOST', 'h', '')])
+def test_a_server_that_is_there_is_used(monkeypatch, variable, value, conninfo):
+    for name in ('DATABASE_URL', 'PGHOST'): monkeypatch.delenv(name, raising=False)
+    assert given() is None
+    monkeypatch.setenv(variable, value)
+    assert given().conninfo == given().url == conninfo
