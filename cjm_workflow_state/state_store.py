@@ -1178,7 +1178,7 @@ def _for_postgres(
 
 # %% ../nbs/state_store.ipynb #commit-unknown
 class CommitUnknownError(Exception):
-    "The connection broke while a change was being committed, and nobody can say whether it was: compare the revision."
+    "The connection broke during a commit, and nobody can say whether it was carried out: compare the revision."
 
 @lru_cache
 def _driver() -> Any:
@@ -1235,8 +1235,9 @@ def _prepare_server(con: Any, schema: str, quoted: str) -> None:
                 con.execute(_for_postgres("INSERT INTO workflow_schema VALUES (?)", quoted), (_SCHEMA_VERSION,))
     [[version]] = con.execute(_for_postgres(_SERVER_VERSION, quoted)).fetchall()
     if version > _SCHEMA_VERSION:
-        raise _driver().psycopg.DatabaseError(f"schema version {version} is newer than {_SCHEMA_VERSION}, the newest that "
-                                         "this release of cjm_workflow_state knows: install a newer release")
+        raise _driver().psycopg.DatabaseError(
+            f"schema version {version} is newer than {_SCHEMA_VERSION}, the newest that this release of "
+            "cjm_workflow_state knows: install a newer release")
 
 # %% ../nbs/state_store.ipynb #pool
 def _alive(con: Any) -> None:
@@ -1270,8 +1271,9 @@ class _Pool:
 
     @property
     def options(self) -> dict[str, Any]:
-        return dict(autocommit=True, cursor_factory=self.driver.RawCursor, fallback_application_name="cjm_workflow_state",
-                    connect_timeout=max(2, int(self.timeout)))
+        return {
+            "autocommit": True, "cursor_factory": self.driver.RawCursor, "connect_timeout": max(2, int(self.timeout)),
+            "fallback_application_name": "cjm_workflow_state"}
 
 # %% ../nbs/state_store.ipynb #lending
 class _Lending(_Pool):
@@ -1324,7 +1326,8 @@ class _Lending(_Pool):
         self.start()
 
     def close(self) -> None:
-        if any(turn.own for turn in self.turns): raise RuntimeError("close the store after the edit block, not inside it")
+        if any(turn.own for turn in self.turns):
+            raise RuntimeError("close the store after the edit block, not inside it")
         self.closed = self.closed or f"the store is closed: {self.named.name}"
         if self.pool and self.pid == os.getpid(): self.pool.close()
 
@@ -1347,37 +1350,70 @@ class _Statements:
     def execute(self, sql: str, values: Sequence[Any] = ()) -> _Answer:
         return _Answer(self.con.execute(_for_postgres(sql, self.schema), values), self.pipeline)
 
-# %% ../nbs/state_store.ipynb #server
-_CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"  # the server's: the hosts' may differ
+# %% ../nbs/state_store.ipynb #asking
+class _Asking(_Lending):
+    "What is read."
+    def read(self, sql: str, *values: Any) -> list[Any]: return self.read_all((sql, values))[0]
+
+    def read_all(self, *statements: tuple[str, Sequence[Any]]) -> list[list[Any]]:
+        "The rows of several statements, all of one snapshot; once more, where the connection was dead."
+        asked = [(_for_postgres(sql, self.quoted), values) for sql, values in statements]
+        with self.named:
+            for last in (False, True):
+                with self.lent() as con:
+                    try: return _answers(con, asked)
+                    except self.driver.OperationalError:
+                        if last or not con.closed: raise
+        raise AssertionError
+
+    def check(self) -> list[str]: return []  # of the server's own files its administrator knows (`amcheck`)
+
+def _answers(con: Any, asked: list[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
+    if len(asked) == 1: return [con.execute(*asked[0]).fetchall()]
+    with con.pipeline():
+        con.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        answers = [con.execute(*one) for one in asked]
+        con.execute("COMMIT")
+    return [answer.fetchall() for answer in answers]
+
+# %% ../nbs/state_store.ipynb #committing
+_CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"  # the server's: those of the hosts may differ
 _SYNC = {"FULL": "coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on')", "NORMAL": "'off'"}
 
-class _Postgres(_Lending):
+class _Committing(_Asking):
+    "How a transaction begins and ends."
+    def begin(self, con: Any) -> Any:
+        "Cursor that will tell the transaction's number."
+        con.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        return con.execute(
+            "SELECT pg_current_xact_id()::text, set_config('lock_timeout', $1, true), "
+            f"set_config('synchronous_commit', {_SYNC[self.synchronous]}, true)",
+            (str(max(1, int(self.timeout * 1000))),))
+
+    def outcome(self, number: str, error: Exception) -> None:
+        "The connection broke after COMMIT was sent: return if it was carried out."
+        deadline = time.monotonic() + self.timeout
+        while True:
+            try: [[status]] = self.read("SELECT pg_xact_status(?::xid8)", number)
+            except self.driver.Error: status = None  # not to be reached yet
+            if status == "committed": return
+            what = f"the connection broke during the commit ({error}), and"
+            if status == "aborted":
+                raise self.driver.OperationalError(f"{what} nothing was written: {self.named.name}") from error
+            if time.monotonic() > deadline: raise _driver().Unknown(
+                f"{what} the server doesn't say whether it was carried out: compare the revision: {self.named.name}"
+            ) from error
+            time.sleep(0.05)
+
+# %% ../nbs/state_store.ipynb #server
+class _Postgres(_Committing):
     "The engine."
     TIME = "to_char(to_timestamp({} / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
     LOCK = "SELECT 1 FROM workflow_session WHERE flow_id = ? AND session_id = ? FOR UPDATE"
     LATEST = f"greatest(updated + 1, {_CLOCK})"
     def later(self, latest: Any) -> int: return int(latest)
-    def now(self, tx: Any, flow_id: Optional[str] = None) -> int: return int(tx.execute(f"SELECT {_CLOCK}").fetchall()[0][0])
-    def check(self) -> list[str]: return []  # what PostgreSQL says of itself is its administrator's (amcheck)
-    def read(self, sql: str, *values: Any) -> list[Any]: return self.read_all((sql, values))[0]
-
-    def read_all(self, *statements: tuple[str, Sequence[Any]]) -> list[list[Any]]:
-        "The rows of several statements, all of one snapshot; once more, where the connection was dead."
-        with self.named:
-            for last in (False, True):
-                with self.lent() as con:
-                    try: return self.answers(con, statements)
-                    except self.driver.OperationalError:
-                        if last or not con.closed: raise
-        raise AssertionError
-
-    def answers(self, con: Any, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
-        if len(statements) == 1: return [con.execute(_for_postgres(*statements[0][:1], self.quoted), statements[0][1]).fetchall()]
-        with con.pipeline():
-            con.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            asked = [con.execute(_for_postgres(sql, self.quoted), values) for sql, values in statements]
-            con.execute("COMMIT")
-        return [answer.fetchall() for answer in asked]
+    def now(self, tx: Any, flow_id: Optional[str] = None) -> int:
+        return int(tx.execute(f"SELECT {_CLOCK}").fetchall()[0][0])
 
     @contextmanager
     def write(self, theirs: bool = False) -> Iterator[_Statements]:
@@ -1389,40 +1425,22 @@ class _Postgres(_Lending):
             turn.take(held)
             with self.lent() as con:
                 with con.pipeline() as pipeline:
-                    con.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-                    number = con.execute(
-                        f"SELECT pg_current_xact_id()::text, set_config('lock_timeout', $1, true), "
-                        f"set_config('synchronous_commit', {_SYNC[self.synchronous]}, true)",
-                        (str(max(1, int(self.timeout * 1000))),))
+                    number = self.begin(con)
                     if theirs: turn.enter_block()
                     ours = not theirs
                     yield _Statements(con, pipeline, self.quoted)
                     ours, turn.inside[threading.get_ident()] = True, held
-                    [transaction, *_] = number.fetchone()
-                    commit, sent = con.execute("COMMIT"), transaction
+                    told, commit = number.fetchone()[0], con.execute("COMMIT")
+                    sent = told
                 if commit.statusmessage != "COMMIT": raise self.driver.OperationalError("the change was rolled back")
         except self.driver.Error as error:
-            if sent and con.closed: self.outcome(sent, error)
-            else:
+            if not sent or not con.closed:
                 if ours: self.named.explain(error)
                 raise
+            self.outcome(sent, error)
         finally:
             self.turns.discard(turn)
             turn.block.clear()
-
-    def outcome(self, transaction: str, error: Exception) -> None:
-        "The connection broke after COMMIT was sent: return if it was carried out."
-        deadline, status = time.monotonic() + self.timeout, None
-        while status != "committed":
-            try: [[status]] = self.read("SELECT pg_xact_status(?::xid8)", transaction)
-            except self.driver.Error: pass  # not to be reached yet
-            if status == "aborted" or time.monotonic() > deadline:
-                what = f"the connection broke during the commit ({error}), "
-                if status == "aborted": raise self.driver.OperationalError(
-                    f"{what}and nothing was written: {self.named.name}") from error
-                raise _driver().Unknown(f"{what}and the server doesn't say whether it was carried out "
-                                        f"(transaction {transaction}): {self.named.name}") from error
-            if status != "committed": time.sleep(0.05)
 
 # %% ../nbs/state_store.ipynb #session
 class _Session(NamedTuple):
@@ -2456,11 +2474,11 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
     _db: _Postgres
 
     def __init__(self,
-        conninfo: str = "", # Address, as libpq takes it: `postgresql://user@host/database`; "": from `PGHOST` and others
+        conninfo: str = "", # As libpq takes it: `postgresql://user@host/database`; "": from `PGHOST` and others
         *,
         schema: str = "public",    # Where the tables lie; made if missing
         timeout: float = 30.0,     # Seconds to wait for a connection, for another writer, for an answer
-        synchronous: str = "FULL", # `"FULL"`: a returned write survives power loss; `"NORMAL"`: the server's crash may take the last ones
+        synchronous: str = "FULL", # `"FULL"`: a returned write survives power loss; `"NORMAL"`: may be lost with it
         max_undo_depth: int = DEFAULT_MAX_HISTORY_DEPTH, # As of `SQLiteWorkflowStateStore`
         max_undo_bytes: Optional[int] = None,
         default: Optional[Callable[[Any], Any]] = None,
@@ -2469,7 +2487,7 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
     ) -> None:
         if not isinstance(conninfo, str): raise TypeError(f"conninfo must be a str, not {type(conninfo).__name__}")
         if conninfo == ":memory:":
-            raise NotImplementedError("PostgreSQL keeps nothing in memory alone: take SQLiteWorkflowStateStore(':memory:')")
+            raise NotImplementedError("PostgreSQL has no memory alone: take SQLiteWorkflowStateStore(':memory:')")
         _check_options(timeout, synchronous, max_undo_depth, max_undo_bytes, default)
         _check_int("max_size", max_size, 1)
         self._check_texts(schema=schema)
@@ -2480,8 +2498,9 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
     def _open(self) -> None:
         self._encode, self._db = _encoder(self._default), _Postgres(*self._options)
         driver = self._db.driver
-        self.Error, self.DatabaseError, self.OperationalError = driver.Error, driver.DatabaseError, driver.OperationalError
-        self.IntegrityError, self.ProgrammingError = driver.IntegrityError, driver.ProgrammingError
+        self.Error, self.DatabaseError = driver.Error, driver.DatabaseError
+        self.OperationalError, self.IntegrityError = driver.OperationalError, driver.IntegrityError
+        self.ProgrammingError = driver.ProgrammingError
         self._db.open()
 
     def __getstate__(self) -> Dict[str, Any]: return {**vars(self), "_db": None, "_encode": None}
@@ -2492,6 +2511,7 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
 
     def _check(self, flow_id: Any, session_id: Any, ask: Optional[_Ask] = None, **texts: Any) -> None:
         super()._check(flow_id, session_id, ask)
+        if ask and ask.scope: texts["step_id"] = json.loads(ask.scope[0])[len("_step_"):]
         if ask and ask.label is not None: texts["undo_label"] = ask.label
         if ask and ask.group is not None: texts["undo_group"] = ask.group
         self._check_texts(flow_id=flow_id, session_id=session_id, **texts)
@@ -2506,7 +2526,7 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
     def _check_paths(self, argument: str, paths: Iterable[_Path]) -> None:
         for path in paths:
             if sum(len(key.encode()) for key in path) > _LONGEST: raise ValueError(
-                f"{argument} has keys of more than {_LONGEST:,} bytes together, which PostgreSQL can't index: {path[-1][:40]}")
+                f"{argument} has keys of more than {_LONGEST:,} bytes, which PostgreSQL can't index: {path[-1][:40]}")
 
     def backup(self, dest: Any) -> None:
         "Not there: `pg_dump` does it."
