@@ -647,7 +647,7 @@ def test_get_session_loads_what_keys_and_steps_name(full):
         refused(full, TypeError, 'steps', lambda: full.get_session(F, S, steps=bad))
 
 def test_get_session_shows_itself_in_jupyter(full):
-    odd = '<b>' + 'x' * 9999
+    odd = '<b>' + 'x' * 999
     full.update_state('html', odd, {odd: odd}, undo_label='<i>')
     html = full.get_session('html', odd)._repr_html_()
     assert '<b>x' not in html and '<i>' not in html and '&lt;b&gt;x' in html and len(html) < 5000
