@@ -24,7 +24,7 @@ import uuid
 import warnings
 import weakref
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -1181,6 +1181,16 @@ def _for_postgres(
 class CommitUnknownError(Exception):
     "The connection broke during a commit, and nobody can say whether it was carried out: compare the revision."
 
+def _impatient(gen: Any, seconds: float) -> Generator[Any, Any, Any]:
+    "psycopg's `gen`, which is told what its socket is ready for, until that has been nothing for so many seconds."
+    since, ready = time.monotonic(), None
+    while True:
+        try: wanted = gen.send(ready)
+        except StopIteration as end: return end.value
+        ready = yield wanted
+        if ready: since = time.monotonic()
+        elif time.monotonic() - since > seconds: raise TimeoutError
+
 @lru_cache
 def _driver() -> Any:
     "psycopg; with a class of `CommitUnknownError` that is an error of the driver too."
@@ -1191,11 +1201,9 @@ def _driver() -> Any:
     class Connection(psycopg.Connection[Any]):
         "One that gives up on a server that has gone silent."
         patience: Optional[float] = None
-        def wait(self, gen: Any, interval: float = 0.1, timeout: Optional[float] = None) -> Any:
-            begun = time.monotonic()
-            try: return super().wait(gen, interval, timeout or self.patience)
-            except psycopg.OperationalError as error:
-                if self.patience is None or time.monotonic() - begun < self.patience: raise
+        def wait(self, gen: Any, *args: Any, **named: Any) -> Any:
+            try: return super().wait(_impatient(gen, self.patience) if self.patience else gen, *args, **named)
+            except TimeoutError as error:
                 self.pgconn.finish()
                 raise psycopg.OperationalError(f"no answer from the server for {self.patience} seconds") from error
     class Unknown(CommitUnknownError, psycopg.OperationalError): __doc__ = CommitUnknownError.__doc__
