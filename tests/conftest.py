@@ -6,21 +6,15 @@ from contextlib import closing
 
 import pytest
 
-from cjm_workflow_state import state_store
-from cjm_workflow_state.state_store import SQLiteWorkflowStateStore
+from cjm_workflow_state.state_store import PostgresWorkflowStateStore, SQLiteWorkflowStateStore
 from postgres.server import PostgresServer, given, missing
 
 
 def pytest_runtest_setup(item):
     "What needs PostgreSQL skips where there is none; with `REQUIRE_POSTGRES=1` it fails."
     on_it = getattr(item, 'callspec', None) and item.callspec.params.get('engine') == 'postgres'
-    on_it = on_it or 'own_store' in item.fixturenames
-    reason = None
-    if on_it or {'postgres', 'own_server'} & {*item.fixturenames}:
-        reason = missing(programs_too='own_server' in item.fixturenames or not given())
-    # the shim: these two lines go once the class is there
-    if on_it and not hasattr(state_store, 'PostgresWorkflowStateStore'):
-        reason = reason or 'PostgreSQL: there is no store for it yet'
+    if not on_it and not {'postgres', 'own_server'} & {*item.fixturenames}: return
+    reason = missing(programs_too='own_server' in item.fixturenames or not given())
     if reason: (pytest.fail if os.environ.get('REQUIRE_POSTGRES') == '1' else pytest.skip)(reason)
 
 
@@ -41,7 +35,7 @@ def own_server():
 
 @pytest.fixture
 def own_store(own_server):
-    with state_store.PostgresWorkflowStateStore(own_server.conninfo, timeout=5) as store: yield store
+    with PostgresWorkflowStateStore(own_server.conninfo, timeout=5) as store: yield store
 
 
 class Engine:
@@ -125,7 +119,7 @@ class Schemas(Engine):
 
     def make(self, name, **options):
         options = {'schema': self.name_of(name), 'max_size': 4, **options}
-        return state_store.PostgresWorkflowStateStore(self.server.conninfo, **options)
+        return PostgresWorkflowStateStore(self.server.conninfo, **options)
 
     def remove(self, name):
         with closing(self.connect(name)) as con: con.execute(f'DROP SCHEMA IF EXISTS "{self.name_of(name)}" CASCADE')

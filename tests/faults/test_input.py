@@ -82,7 +82,7 @@ class Watched:
         assert self.store.get_state('sentinel', 's') == {'n': 2, '_step_a': {'x': 1}}
         assert [entry.label for entry in self.store.get_undo_history('sentinel', 's').undo] == ['two']
         assert self.store.check() == []
-        self.con.close()
+        self.con.close()  # or the file's log stays
         self.engine.drop()
 
 def play(engine, rounds, figures, *strategies):
@@ -96,7 +96,8 @@ def play(engine, rounds, figures, *strategies):
             figures['examples'] += 1
             watched.store.delete_session('f', 's')  # what an example left that failed
             function(watched, *args)
-        examples()
+        try: examples()
+        finally: watched.con.close()
         watched.close()
         return function
     return decorate

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from cjm_workflow_state import state_store
+from cjm_workflow_state.state_store import PostgresWorkflowStateStore
 
 F, S = 'f', 's'
 on_postgres = pytest.mark.parametrize('engine', ['postgres'], indirect=True)
@@ -140,7 +140,7 @@ def test_a_user_who_owns_the_schema_alone_can_use_it(engine, store):
             con.execute(f'CREATE SCHEMA "{schema}" AUTHORIZATION {user}')
             conninfo = f'{engine.server.conninfo} user={user}'
             for _ in range(2):  # made, and found made
-                with state_store.PostgresWorkflowStateStore(conninfo, schema=schema) as owned:
+                with PostgresWorkflowStateStore(conninfo, schema=schema) as owned:
                     owned.update_state(F, S, {'n': 1})
                     assert owned.get_state(F, S) == {'n': 1}
         finally:
@@ -193,7 +193,7 @@ def test_without_prepared_statements(own_server, own_store):
     with psycopg.connect(own_server.conninfo) as con: con.execute("ALTER DATABASE postgres SET log_statement = 'all'")
     for prepare in (True, False):
         begin = len(own_server.log())
-        with state_store.PostgresWorkflowStateStore(own_server.conninfo, prepare=prepare) as store:
+        with PostgresWorkflowStateStore(own_server.conninfo, prepare=prepare) as store:
             for n in range(12): store.update_state(F, S, {'n': [prepare, n]}, undo_label=f'n={n}')
             store.undo(F, S)
         log = own_server.log()[begin:]
@@ -206,7 +206,7 @@ def test_host_database_and_schema_are_named_the_password_never(engine):
     conninfo = f'{engine.server.conninfo} password=geheim'
     schema = engine.name_of('wf')
     engine.open().update_state(F, S, {'n': 1})
-    with state_store.PostgresWorkflowStateStore(conninfo, schema=schema) as store:
+    with PostgresWorkflowStateStore(conninfo, schema=schema) as store:
         copied = pickle.loads(pickle.dumps(store))
         assert copied.get_state(F, S) == {'n': 1} and repr(copied) == repr(store)
         copied.close()
@@ -220,7 +220,7 @@ def test_host_database_and_schema_are_named_the_password_never(engine):
 def test_a_server_that_is_not_there_is_named_without_the_password(engine):
     nowhere = 'postgresql://somebody:geheim@127.0.0.1:1/wf'
     def open_and_read():
-        with state_store.PostgresWorkflowStateStore(nowhere, timeout=1) as store: store.get_state(F, S)
+        with PostgresWorkflowStateStore(nowhere, timeout=1) as store: store.get_state(F, S)
     with pytest.raises(engine.open().OperationalError) as error: open_and_read()
     text = repr(error.value) + repr(error.value.__cause__) + repr(error.value.__context__)
     assert '127.0.0.1' in text and 'geheim' not in text
@@ -232,11 +232,11 @@ def test_backup_and_restore_name_pg_dump(store, tmp_path):
 
 @on_postgres
 def test_nothing_is_kept_in_memory(engine):
-    with pytest.raises(NotImplementedError): state_store.PostgresWorkflowStateStore(':memory:')
+    with pytest.raises(NotImplementedError): PostgresWorkflowStateStore(':memory:')
 
 @on_postgres
 def test_names_order_and_defaults_of_the_options(engine):
-    found = inspect.signature(state_store.PostgresWorkflowStateStore).parameters
+    found = inspect.signature(PostgresWorkflowStateStore).parameters
     assert {name: p.default for name, p in found.items()} == {
         'conninfo': '', 'schema': 'public', 'timeout': 30.0, 'synchronous': 'FULL', 'max_undo_depth': 50,
         'max_undo_bytes': None, 'default': None, 'max_size': 8, 'prepare': True}
