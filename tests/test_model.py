@@ -121,6 +121,7 @@ def held(state, path):
 
 class Entry:
     "The action that made `new` of `old`."
+    unsure = False  # whether the model tells the order of the keys after its undo
     def __init__(self, label, group, old, new, scope):
         self.label, self.group = label, group
         self.fields = copy.deepcopy(fields(with_steps(old, new), with_steps(new, old)))
@@ -212,6 +213,7 @@ class Model(RuleBasedStateMachine):
             last = here.undo[-1] if here.undo and not here.redo else None
             if last and last.group == group is not None and not last.conflicts(old, scope):
                 entry = Entry(label, group, last.put_back(old), new, scope)
+                entry.unsure = last.unsure
                 here.undo.pop()
                 counted['merged' if entry.fields else 'cancelled out'] += 1
             here.redo = []
@@ -245,6 +247,44 @@ class Model(RuleBasedStateMachine):
         except Stop: return
         for path, content in pokes: poke(here, path, content)
         self.edited(here, scope, label, group)
+
+    @rule(data=st.data(), label=labels, group=groups, current=st.sampled_from([None, None, 'one']),
+          name=st.sampled_from([None, None, 'Lease']), fail=st.sampled_from([False] * 7 + [True]))
+    def edit_session_rule(self, data, label, group, current, name, fail):
+        "Any parts of the session in one action, each shown as it is alone."
+        scopes = data.draw(st.lists(st.sampled_from([None, 'review', 'split']), unique=True))
+        parts = {scope: self.inside(scope) for scope in scopes}
+        if None in parts: parts[None] = {k: value for k, value in parts[None].items() if k not in STEP_KEYS}
+        pokes = {scope: data.draw(st.lists(st.tuples(places(part), contents), max_size=2)) for scope, part in parts.items()}
+        class Stop(Exception): pass
+        try:
+            with self.store.edit_session('f', 's', undo_label=label, undo_group=group if label else None) as session:
+                assert (session.revision, session.current_step, session.label) == (self.revision, self.current, self.name)
+                for scope, changes in pokes.items():
+                    for path, content in changes: poke(session.step(scope) if scope else session.state, path, content)
+                if current: session.current_step = current
+                if name: session.label = name
+                if fail: raise Stop
+        except Stop: return
+        for scope, part in parts.items():
+            for path, content in pokes[scope]: poke(part, path, content)
+        self.session_edited(parts, label, group if label else None, current or self.current, name or self.name)
+        assert session.revision == self.revision
+        counted['whole sessions edited'] += 1
+
+    def session_edited(self, parts, label, group, current, name):
+        new, own = dict(self.state), {k: value for k, value in self.state.items() if k not in STEP_KEYS}
+        if ordered(parts.get(None, own)) != ordered(own):
+            new = {**parts[None], **{k: value for k, value in new.items() if k in STEP_KEYS}}
+            self.unsure = 1  # among steps, whose places the block did not see
+        for scope in filter(None, parts):
+            if parts[scope] or key_of(scope) in new: new[key_of(scope)] = parts[scope]
+        moved, revision = (current, name) != (self.current, self.name), self.revision
+        self.current, self.name = current, name
+        if not revision and not new and not moved: return
+        self.wrote(new, None, label, group)
+        if self.revision == revision: self.revision += moved
+        if label and self.lists[None].undo: self.lists[None].undo[-1].unsure = True
 
     def edited(self, here, scope, label, group):
         "A step that stays empty is not made, nor is a session."
@@ -314,7 +354,8 @@ class Model(RuleBasedStateMachine):
             way_back = Entry(entry.label, entry.group, state, new, scope)
             way_back.keys = entry.keys
             moved.append(way_back)
-            unsure = max(unsure, 3 if found else 1 if way_back.steps else 0)  # forced; a step came or went
+            way_back.unsure = entry.unsure
+            unsure = max(unsure, 3 if found else 1 if way_back.steps or entry.unsure else 0)  # forced; a step came or went
             counted['forced'] += bool(found)
             counted['steps moved'] += bool(way_back.steps)
             state = new
