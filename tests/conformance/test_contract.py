@@ -1,4 +1,4 @@
-"""What every store does, whatever its engine: the contract's rules that are not about files. A test is named by its rule.
+"""What every store does, whatever its engine: the contract's rules that are not about files, a test for each.
 
 The stores of this package are tested on `:memory:`, on a file and on PostgreSQL. Another one is tested by a function
 `open_store(name, **options)`, which opens a store on the data called `name`, empty if it is new, and takes the options
