@@ -138,10 +138,10 @@ class Schemas(Engine):
             WHERE nspname = %s ORDER BY relname, attnum''', [self.name_of(name)]).fetchall()
 
     def content(self, con, name='wf'):
-        schema = self.schema(con, name)
+        schema, place = self.schema(con, name), self.name_of(name)
         tables = sorted({table for table, kind, *_ in schema if kind in 'rp'})  # ordinary and partitioned
-        return [schema, *(con.execute(f'SELECT * FROM "{self.name_of(name)}".{table} ORDER BY tableoid, ctid').fetchall()
-                          for table in tables)]
+        rows = [con.execute(f'SELECT * FROM "{place}".{table} ORDER BY tableoid, ctid').fetchall() for table in tables]
+        return [schema, *rows]
 
 
 def make_engine(kind, request):

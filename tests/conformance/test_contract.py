@@ -1,4 +1,4 @@
-"""What every store does, whatever its engine: the contract's rules that are not about files, each test named by its rule.
+"""What every store does, whatever its engine: the contract's rules that are not about files, a test for each.
 
 The stores of this package are tested on `:memory:`, on a file and on PostgreSQL. Another one is tested by a function
 `open_store(name, **options)`, which opens a store on the data called `name`, empty if it is new, and takes the options
@@ -814,7 +814,8 @@ def test_default_says_what_json_does_not_know(open_store):
     with pytest.raises(TypeError, match='default'): open_store(default=5)
 
 def test_check_finds_nothing_where_all_is_well(full):
-    for i in range(60): full.update_state(F, 'many', {'v': [LONG] * (i % 3), 'doc': {'n': i, 't': LONG}}, undo_label='x')
+    for i in range(60):
+        full.update_state(F, 'many', {'v': [LONG] * (i % 3), 'doc': {'n': i, 't': LONG}}, undo_label='x')
     full.undo(F, 'many', count=7)
     assert full.check() == []
 

@@ -1,5 +1,4 @@
 "A private PostgreSQL server for tests: in a temporary folder, on a Unix socket and a loopback port, gone at the end."
-import atexit
 import os
 import shutil
 import signal
@@ -39,6 +38,16 @@ def processes():
     return [(int(pid), int(parent), state) for pid, parent, state in map(str.split, lines.splitlines())]
 
 
+GUARD = '''
+read _
+pid=$(head -n 1 "$0/data/postmaster.pid")
+if [ "$pid" ] && ps -o args= -p "$pid" | grep -qF "$0"; then
+  kill -INT "$pid"
+  for _ in $(seq 100); do [ -e "$0/data/postmaster.pid" ] || break; sleep 0.1; done
+fi
+rm -rf "$0"'''
+
+
 class PostgresServer:
     "A server of its own. The address stays the same over `stop`, `kill` and `restart`; the data does too."
 
@@ -51,7 +60,9 @@ class PostgresServer:
         with socket.socket() as free:
             free.bind(('127.0.0.1', 0))
             self.port = free.getsockname()[1]
-        atexit.register(self.remove)  # where a run is broken off before its fixtures end
+        # it waits for the end of this process, however that comes (`kill -9` too), and clears away what is left then
+        self.guard = subprocess.Popen(['sh', '-c', GUARD, self.folder], stdin=subprocess.PIPE, start_new_session=True,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         command = [self.bin/'initdb', '-D', self.data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C']
         made = subprocess.run([*command, '--no-sync'], cwd=self.folder, capture_output=True, text=True, **self.user)
         if made.returncode: raise RuntimeError(f'initdb failed: {made.stdout}{made.stderr}')
@@ -119,8 +130,8 @@ class PostgresServer:
     def remove(self):
         "Stop it and throw all of it away."
         self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        atexit.unregister(self.remove)
+        self.guard.stdin.close()
+        self.guard.wait()
 
     def __enter__(self): return self.start()
     def __exit__(self, *error): self.remove()

@@ -1,7 +1,13 @@
 "The server that the tests start: what a fault does to it is what it is said to do."
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
-from .server import PostgresServer, given
+from .server import PostgresServer, given, processes
 
 try: import psycopg
 except ImportError: pass  # the fixture says so, and skips
@@ -15,7 +21,8 @@ def test_socket_and_port_lead_to_one_server(own_server):
     ask(own_server.conninfo, 'CREATE TABLE t (x int)')
     ask(own_server.url, 'INSERT INTO t VALUES (1)')
     assert ask(own_server.conninfo, 'SELECT x FROM t') == [(1,)]
-    assert ask(own_server.url, "SELECT current_setting('fsync'), current_setting('server_encoding')") == [('on', 'UTF8')]
+    settings = "SELECT current_setting('fsync'), current_setting('server_encoding')"
+    assert ask(own_server.url, settings) == [('on', 'UTF8')]
 
 def test_killed_and_started_again(own_server):
     "Everything that was acknowledged is there, under the same address; the clients' connections are not."
@@ -28,7 +35,8 @@ def test_killed_and_started_again(own_server):
     with pytest.raises(psycopg.OperationalError): client.execute('SELECT 1')
     with pytest.raises(psycopg.OperationalError): psycopg.connect(own_server.conninfo)
     own_server.start()
-    assert (own_server.conninfo, own_server.url) == address and not {*pids} & {own_server.process.pid, *own_server.children()}
+    assert (own_server.conninfo, own_server.url) == address
+    assert not {*pids} & {own_server.process.pid, *own_server.children()}
     assert ask(own_server.url, 'SELECT x FROM t') == [(1,)] and 'was not properly shut down' in own_server.log()
     own_server.restart()
     assert ask(own_server.conninfo, 'SELECT x FROM t') == [(1,)]
@@ -38,6 +46,18 @@ def test_nothing_is_left(own_server):
         process, folder = server.process, server.folder
         1 / 0
     assert process.poll() is not None and not folder.exists()
+
+def test_nothing_is_left_of_a_run_that_is_killed(own_server):
+    code = ('from postgres.server import PostgresServer\n'
+            'server = PostgresServer().start()\nprint(server.folder, server.process.pid, flush=True)\ninput()')
+    run = subprocess.Popen([sys.executable, '-c', code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                           stderr=subprocess.DEVNULL, env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[1])})
+    folder, pid = run.stdout.readline().split()
+    assert (int(pid), folder) == (int(Path(folder, 'data/postmaster.pid').read_text().split()[0]), folder)
+    run.kill()
+    run.communicate()
+    def there(): return any(one == int(pid) and state[0] != 'Z' for one, _, state in processes())
+    while Path(folder).exists() or there(): time.sleep(0.05)
 
 @pytest.mark.parametrize('variable, value, conninfo', [
     ('DATABASE_URL', 'postgresql://h/d', 'postgresql://h/d'), ('PGHOST', 'h', '')])
