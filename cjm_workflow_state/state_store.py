@@ -94,11 +94,15 @@ class SessionSnapshot(SessionSummary):
     def _repr_html_(self) -> str: return _session_html(self)
 
 # %% ../nbs/state_store.ipynb #session-html
-def _cut(value: Any, most: int = 200) -> str:
-    "`value` as escaped text of a bounded length."
-    from html import escape  # here, as it is of use in Jupyter alone
+def _short(value: Any, most: int = 200) -> str:
+    "`value` as text of a bounded length."
     text = str(value)
-    return escape(text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)")
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+def _cut(value: Any, most: int = 200) -> str:
+    "The same in HTML."
+    from html import escape  # here, as it is of use in Jupyter alone
+    return escape(_short(value, most))
 
 def _folded(name: str, value: Any, depth: int = 0) -> str:
     "A value as a tree that folds; of long and deep ones the beginning."
@@ -1535,8 +1539,8 @@ def _find(
     if ask.label is not None: undo = _NEWEST, (ask.group, *this, "".join(ask.scope))
     while True:
         if db.LOCK: tx.execute(db.LOCK, this)
-        answer, entries = tx.execute(sql, (*values, *this)), tx.execute(*undo) if undo else None
-        found = answer.fetchall()
+        answers = [tx.execute(sql, (*values, *this)), *([tx.execute(*undo)] if undo else [])]
+        found, *entries = [answer.fetchall() for answer in answers]
         actual = found[0][1] if found else 0
         if ask.expected is not None and ask.expected != actual: raise StaleSessionError(ask.expected, actual)
         if found or not make: break
@@ -1545,7 +1549,7 @@ def _find(
     if not found: return None, {}
     id, revision, label, step, latest = found[0][:5]
     rows = [row[5:] for row in found if row[5] is not None]
-    session = _Session(id, revision, label, step, db.later(latest), entries.fetchall() if entries else ())
+    session = _Session(id, revision, label, step, db.later(latest), *entries)
     return session, _rows(rows, ask.scope, names)
 
 # %% ../nbs/state_store.ipynb #load-fields
@@ -1723,7 +1727,7 @@ def _table(summaries: Iterable[SessionSummary]) -> str:
     return "\n".join(lines)
 
 def _escaped(cell: object) -> str:
-    return re.sub(r"[^\w ]|_", lambda char: f"&#{ord(char[0])};", "" if cell is None else str(cell))
+    return re.sub(r"[^\w ]|_", lambda char: f"&#{ord(char[0])};", "" if cell is None else _short(cell))
 
 # %% ../nbs/state_store.ipynb #options
 def _check_path(db_path: Any) -> None:

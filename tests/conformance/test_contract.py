@@ -831,7 +831,6 @@ def test_in_jupyter_a_table_of_the_ten_newest(store):
     assert 'Lease' in table and not set('<`') & set(table) and table.count('\n') == 2 + 11 + 2
     assert type(store).__name__ in repr(store)
 
-@pytest.mark.xfail(strict=True, reason='cells of the table are not cut yet')
 def test_in_jupyter_each_cell_is_cut_to_a_bounded_length(store):
     for name in ('a', 'b'): store.create_session(F, name, label='x' * 100_000)
     assert len(store._repr_markdown_()) < 10_000
