@@ -3,6 +3,7 @@ import json
 import os
 import secrets
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 from fasthtml.common import *
@@ -10,19 +11,27 @@ from python_multipart.exceptions import FormParserError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 
-from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, StaleSessionError, UndoConflictError
+from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, StaleSessionError, UndoConflictError, WorkflowStateStore
 from . import review as rv
 
 HERE = Path(__file__).parent
 SAMPLES = {name: HERE.parents[1]/name for name in ("LICENSE", "README.md", "CONTRIBUTING.md")}
 LISTED = 10  # sessions on one page of the list
 
-def secret_key(path):
-    "The key that signs the cookies, made once, readable by its owner alone."
+def open_store(db) -> WorkflowStateStore:
+    "A file for one machine, or the address of a server for several."
+    if not db.startswith("postgresql://"): return SQLiteWorkflowStateStore(db)
+    from cjm_workflow_state.state_store import PostgresWorkflowStateStore
+    return PostgresWorkflowStateStore(db)
+
+def secret_key(db):
+    "The key that signs the cookies: REVIEW_KEY, which all hosts have to share; for a file, made once beside it, readable by its owner alone."
+    if os.environ.get("REVIEW_KEY") or "://" in db: return os.environ["REVIEW_KEY"]
+    path = Path(db).with_suffix(".key")
     try:
         with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file: file.write(secrets.token_hex(32))
     except FileExistsError: pass
-    return Path(path).read_text()
+    return path.read_text()
 
 FORMS, NO_FORM = ("application/x-www-form-urlencoded", "multipart/form-data"), ("This is no form.", 415)
 HEADERS = {  # of every answer: nothing from anywhere else, no inline scripts, no frames, no guesses, nothing kept
@@ -35,13 +44,13 @@ def refusal(method, headers):
     if method == "POST" and headers.get("origin", "//" + host).rpartition("//")[2] != host: return "This came from a page of another site.", 403
     if method == "POST" and not headers.get("content-type", "").startswith(FORMS): return NO_FORM
 
-db_path = Path(os.environ.get("REVIEW_DB", "review_app.db"))
-store = SQLiteWorkflowStateStore(db_path)  # one for each process, shared by all of its threads
+DB = os.environ.get("REVIEW_DB", "review_app.db")
+store = open_store(DB)  # one for each process, shared by all of its threads
 for flow_id in store.list_flows(): rv.purge(store, flow_id)
 
 fh_cfg.indent = False  # white space in a clause's text is kept, so none may be added to it
-HTMX = dict(responseHandling=[dict(code="204", swap=False), dict(code="2..", swap=True), dict(code="(4..|503)", swap=True, target="#notice"),
-                              dict(code="...", swap=False, error=True)], allowEval=False, includeIndicatorStyles=False)
+HTMX = dict(responseHandling=[dict(code="204", swap=False), dict(code="2..", swap=True), dict(code="(4..|503)", swap=True, target="#notice", swapOverride="innerHTML"),
+                              dict(code="...", swap=False, error=True)], allowEval=False, includeIndicatorStyles=False, historyEnabled=False)
 web = FastHTML(
     title="Review", default_hdrs=False, canonical=False, htmlkw={"lang": "en"},
     hdrs=[Meta(charset="utf-8"), Meta(name="viewport", content="width=device-width, initial-scale=1"), Meta(name="htmx-config", content=json.dumps(HTMX)),
@@ -50,7 +59,7 @@ web = FastHTML(
     # Every button sends the revision that the page shows, and waits for its turn: ten quick clicks are ten actions, in order.
     hx_include="#revision", hx_sync="#page:queue all", hx_target="#page", hx_disabled_elt="#comment",
     routes=[Mount("/static", StaticFiles(directory=HERE/"static"))], exception_handlers={FormParserError: lambda *_: PlainTextResponse(*NO_FORM)},
-    session_cookie="review", secret_key=secret_key(db_path.with_suffix(".key")), same_site="lax")
+    session_cookie="review", secret_key=secret_key(DB), same_site="lax")
 
 async def app(scope, receive, send):
     async def answer(message):
@@ -69,12 +78,12 @@ def flow_of(session):
 # -- the list of sessions
 
 def row(summary, n):
-    label, address = summary.label or "Untitled", f"/s/{summary.session_id}/"
+    label, address = summary.label or rv.UNTITLED, f"/s/{summary.session_id}/"
     fields = Hidden(summary.revision, name="revision"), Hidden(n, name="n")
-    post = lambda action, text: Form(*fields, Button(text, cls="quiet"), method="post", action=address + action)
-    if rv.is_deleted(summary): return Li(P(Strong(label), " is deleted, for good in a day."), post("put-back", "Put back"), cls="deleted")
+    post = lambda action, text: Form(*fields, Button(text, cls="quiet", aria_label=f"{text}: {label}"), method="post", action=address + action)
+    if rv.is_deleted(summary): return Li(P(Strong(label, dir="auto"), " is deleted, for good in a day."), post("put-back", "Put back"), cls="deleted")
     where = Small(f"At {summary.current_step or rv.STEPS[0]} · {summary.updated_at} UTC")
-    return Li(Div(A(label, href=address), progress(*rv.progress(store, summary)), where), post("delete", "Delete"))
+    return Li(Div(A(label, href=address, dir="auto"), progress(*rv.progress(store, summary)), where), post("delete", "Delete"))
 
 def home(flow, n=0, error=None):
     rv.purge(store, flow)
@@ -86,7 +95,7 @@ def home(flow, n=0, error=None):
         Label("or one of these", Select(*[Option(name) for name in SAMPLES], name="sample")),
         Button("Start", cls="main"), method="post", action="/new", enctype="multipart/form-data")
     return (Title("Review"), Header(H1("Review")), Main(Div(error, id="notice", role="alert"), new, H2(f"Your sessions ({count})"),
-        Ul(*[row(s, n) for s in sessions], cls="sessions") if sessions else P("None yet."), Nav(*pages)))
+        Ul(*[row(s, n) for s in sessions], cls="sessions") if sessions else P("None yet."), Nav(*pages, aria_label="Pages") if pages else ""))
 
 @web.get("/")
 def index(session, n: int = 0): return home(flow_of(session), n)
@@ -111,75 +120,85 @@ def change_list(flow, sid, change, form):
 
 # -- one session
 
-def progress(done, count): return Label(Progress(value=done, max=count), f"{done:,} of {count:,} reviewed", cls="progress")
-
+def progress(done, count, **kw): return Label(Progress(value=done, max=count), f"{done:,} of {count:,} reviewed", cls="progress", **kw)
 def split_body(clause):
     cuts = [clause.start, *rv.split_points(clause), clause.start + len(clause.text)]
     for a, b in zip(cuts, cuts[1:]):
-        if a > clause.start: yield Button("✂", data_do="split", data_to=a, cls="cut", title="Split here", aria_label="Split here")
-        yield Span(clause.text[a - clause.start:b - clause.start])
+        text = clause.text[a - clause.start:b - clause.start]
+        if a > clause.start: yield Button("✂", id=f"cut{a}", data_do="split", data_to=a, cls="cut", title="Split here", aria_label=f"Split before “{text[:30]}”")
+        yield Span(text)
 
 def clause_card(review, clause, here):
-    head = [Button(clause.number, data_do="go", data_to=clause.start, cls="number", aria_label=f"Go to clause {clause.number}")]
+    head = [A(clause.number, id=f"go{clause.start}", href=f"{review.step}?at={clause.start}", data_do="go", data_to=clause.start, cls="number button", aria_label=f"Clause {clause.number}")]
     if review.step == "review": head += [Span(clause.verdict, cls=f"verdict {clause.verdict}")]
-    text = P(*split_body(clause), cls="text") if here and review.step == "split" else P(clause.text, cls="text")
+    text = P(*split_body(clause) if here and review.step == "split" else [clause.text], cls="text wrapped" if rv.is_wrapped(clause.text) else "text", dir="auto")
     extra = ""
-    if here and review.step == "review":
-        extra = Textarea(clause.comment, id="comment", name="value", rows=2, placeholder="Comment", aria_label=f"Comment on clause {clause.number}",
-                         maxlength=rv.MAX_COMMENT, hx_post="comment", hx_trigger="change", hx_vals=json.dumps({"to": clause.start}))
-    elif clause.comment and review.step == "review": extra = P(clause.comment, cls="note")
+    if here and review.step == "review":  # no answer takes this box away while somebody types in it
+        extra = Textarea(clause.comment, id="comment", name="value", rows=2, placeholder="Comment", aria_label=f"Comment on clause {clause.number}", dir="auto",
+                         maxlength=rv.MAX_COMMENT, hx_post="comment", hx_trigger="change, input changed delay:1s", hx_vals=json.dumps({"to": clause.start}),
+                         hx_swap="none", hx_disabled_elt="unset")
+    elif clause.comment and review.step == "review": extra = P(clause.comment, cls="note", dir="auto")
     return Li(Div(*head), text, extra, id=f"c{clause.start}", cls=clause.verdict, aria_current="true" if here else None)
 
 def clauses(review):
     shown, count = review.window(), len(review.starts)
     first, last = shown[0].number, shown[-1].number
-    pager = Nav(Button("← Earlier", data_do="go", data_to=review.starts[max(first - 1 - rv.WINDOW, 0)], data_key="[", disabled=first == 1),
-                Span(f"Clauses {first:,} to {last:,} of {count:,}"),
-                Button("Later →", data_do="go", data_to=review.starts[min(last, count - 1)], data_key="]", disabled=last == count))
-    return [Ol(*[clause_card(review, c, c.number == review.here + 1) for c in shown], cls="clauses"), pager]
+    turn = lambda text, key, to, end: Button(text, id=f"turn{key}", data_do="go", data_to=review.starts[to], aria_keyshortcuts=key, aria_disabled=str(end).lower())
+    return [Ol(*[clause_card(review, c, c.number == review.here + 1) for c in shown], cls="clauses"),
+            Nav(turn("← Earlier", "[", max(first - 1 - rv.WINDOW, 0), first == 1), Span(f"Clauses {first:,} to {last:,} of {count:,}"),
+                turn("Later →", "]", min(last, count - 1), last == count), aria_label="Pages")]
 
 def export(review):
-    choices = [Button(choice, data_do="choose", data_value=choice, aria_pressed=str(choice == review.only).lower()) for choice in rv.CHOICES]
-    return [H2("Export"), P("Which clauses?"), Div(*choices, cls="choices"), P(f"Clauses chosen: {len(review.exported()):,}"),
+    choices = [Button(c, id=f"choose-{c}", data_do="choose", data_value=c, aria_pressed=str(c == review.only).lower()) for c in rv.CHOICES]
+    return [H2("Export"), P("Which clauses?"), Div(*choices, cls="choices"), P(f"Clauses chosen: {len(review.chosen()):,}"),
             P(A("Markdown", href="export.md", download=True, cls="button main"), " ", A("JSON", href="export.json", download=True, cls="button main"))]
 
 def content(review):
-    "What stands between the buttons."
-    parts = export(review) if review.step == "export" else clauses(review)
-    return [Hidden(review.revision, id="revision", name="revision"), progress(review.done, len(review.starts)), *parts]
+    "What the clicks change most: the clauses."
+    return export(review) if review.step == "export" else clauses(review)
 
 def words(review):
-    "What undo and redo will do, and no notice; put where such words stand, as the buttons themselves stay: a click on one that goes would be lost."
+    "What else an answer puts in its place: the buttons and boxes stay, as a click on one that goes would be lost, and so would the focus."
+    put = lambda tag, *words, id, **kw: tag(*words, id=id, hx_swap_oob="innerHTML", **kw)
+    yield Hidden(review.revision, id="revision", name="revision", hx_swap_oob="true")
+    yield put(H1, f"{review.label}: {review.step}", id="title", cls="unseen", dir="auto")
+    count, here = len(review.starts), review.clause(review.here)
+    ready = review.step == "review" and review.done == count
+    yield progress(review.done, count, id="progress", hx_swap_oob="true")
+    yield put(P, ready and ("All clauses have a verdict. ", A("Export", href="export", cls="button main")) or "", id="ready")
+    yield put(Span, "Saved. ", review.said and review.said + ". ", f"Clause {here.number:,} of {count:,}" + f", {here.verdict}" * (review.step == "review"), id="said", role="status")
     for verb, entries in ("Undo", review.history().undo), ("Redo", review.history().redo):
-        text = f"{verb}: {entries[0].label}" if entries else f"Nothing to {verb.lower()}"
-        yield Span(text, id=f"{verb.lower()}-label", cls=None if entries else "none", hx_swap_oob="true")
-    yield Div(id="notice", role="alert", hx_swap_oob="true")
+        nothing = "Older actions are no longer kept" if verb == "Undo" and review.actions else f"Nothing to {verb.lower()}"
+        yield Span(f"{verb}: {entries[0].label}" if entries else nothing, id=f"{verb.lower()}-label", cls=None if entries else "none", hx_swap_oob="true")
+    yield put(Div, id="notice", role="alert")
 
-BUTTONS = {"split": [("merge", "Merge with next", "m")], "review": [("accept", "Accept", "a"), ("reject", "Reject", "r")], "export": []}
+def name_box(review):
+    return Input(value="" if review.label == rv.UNTITLED else review.label, id="name", name="value", hx_post="rename", hx_trigger="change", hx_swap_oob="true", dir="auto",
+                 aria_label="Name of this session", placeholder=rv.UNTITLED, maxlength=200, autocomplete="off")
+
+BUTTONS = {"split": [("merge", "Merge with next", "M", "main")], "export": [], "review": [
+    ("accept", "Accept", "A", "main"), ("reject", "Reject", "R", "reject"), ("clear", "Clear", "X", ""), ("undecided", "Next open", "N", "")]}
+MOVES = [("previous", "Previous", "K", ""), ("next", "Next", "J", "")]
 def session_page(review):
-    undo, redo, notice = words(review)
-    button = lambda action, text, key, **kw: Button(text, Kbd(key), hx_post=action, data_key=key, **kw)
-    steps = [Button(f"{i}. {step.title()}", hx_post="open", hx_vals=json.dumps({"value": step}), data_key=str(i),
-                    aria_current="step" if step == review.step else None) for i, step in enumerate(rv.STEPS, 1)]
-    actions = [button(action, text, key, cls=action if action == "reject" else "main") for action, text, key in BUTTONS[review.step]]
-    if review.step == "review": actions.append(Button("Comment", Kbd("c"), id="write-comment", data_key="c"))
-    if review.step != "export": actions += [button("previous", "Previous", "k"), button("next", "Next", "j")]
-    return (Title(review.label),
-        Header(A("← Sessions", href="/"),
-               Input(value=review.label, name="value", hx_post="rename", hx_trigger="change",
-                     aria_label="Name of this session", placeholder="Untitled", maxlength=200, autocomplete="off"),
-               Nav(*steps, cls="steps"), Span(hx_get="news", hx_trigger="visibilitychange from:document", hx_disabled_elt="unset")),
-        notice, Main(*content(review), id="page"),
-        Footer(Div(*actions, cls="actions"), Div(button("undo", undo, "u"), button("redo", redo, "U"), cls="undo")))
+    revision, title, bar, ready, said, undo, redo, notice = words(review)
+    key = lambda keys: Kbd(keys.split()[0].replace("Shift+", "⇧"), aria_hidden="true")
+    button = lambda action, text, keys, cls, *more: Button(text, *more, key(keys), hx_post=action, aria_keyshortcuts=keys, cls=cls)
+    steps = [A(f"{i}. {step.title()}", href=step, cls="button", aria_keyshortcuts=i, aria_current="step" if step == review.step else None) for i, step in enumerate(rv.STEPS, 1)]
+    actions = [button(*one) for one in BUTTONS[review.step] + (MOVES if review.step != "export" else [])]
+    if review.step == "review": actions.insert(3, Button("Comment", key("C"), id="write-comment", aria_keyshortcuts="C"))
+    scope = Small("in all steps")
+    return (Title(f"{review.label}: {review.step}"),
+        Header(A("← Sessions", href="/"), title, name_box(review), Button("?", id="keys", aria_keyshortcuts="?", aria_label="Keys", data_name="This help"),
+               Nav(*steps, cls="steps", aria_label="Steps"), Span(hx_get="news", hx_trigger="visibilitychange from:document", hx_disabled_elt="unset"),
+               Noscript(P("The buttons of this page need JavaScript, which is switched off."))),
+        notice, Main(revision, bar, ready, Div(*content(review), id="page")),
+        Footer(P(said, cls="sign"), Div(*actions, cls="actions"),
+               Div(button("undo", undo, "U Control+Z", "", scope), button("redo", redo, "Shift+U Control+Shift+Z", "", scope), cls="undo")),
+        Dialog(H2("Keys", id="help-title"), Dl(), P("Escape, or Ctrl and Enter, leaves a comment; it is saved as you type."), Button("Close"), id="help", aria_labelledby="help-title"))
 
 STALE = "This session was changed in another tab or window, or by a click whose answer got lost, so nothing was done here."
 def notice(status, message, link=None, text="Reload"):
     return FtResponse(P(message, " ", link and A(text, href=link, cls="button")), status_code=status)
-
-@web.get("/s/{sid}/")
-def show(session, sid: str):
-    try: return session_page(rv.Review(store, flow_of(session), sid))
-    except LookupError as error: return FtResponse(home(flow_of(session), error=str(error)), status_code=404)
 
 @web.get("/s/{sid}/news")
 def news(session, sid: str, revision: int):
@@ -192,7 +211,17 @@ def download(session, sid: str, kind: str):
     try: review = rv.Review(store, flow_of(session), sid)
     except LookupError as error: return PlainTextResponse(str(error), 404)
     text, media = (rv.as_markdown(review), "text/markdown") if kind == "md" else (rv.as_json(review), "application/json")
-    return Response(text, media_type=media, headers={"Content-Disposition": f'attachment; filename="review.{kind}"'})
+    return Response(text, media_type=media, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(rv.file_name(review, kind), errors='replace')}"})
+
+@web.get("/s/{sid}/{step:path}")
+def show(session, sid: str, step: str, at: int = None):
+    "A step, or a clause in it, by its address: going there is kept, so that the person comes back to it, from the list too."
+    try:
+        review = rv.Review(store, flow_of(session), sid)
+        review.open(step or review.step, at)
+        return session_page(review)
+    except StaleSessionError: return Redirect(f"/s/{sid}/{step}")  # another tab was quicker
+    except LookupError as error: return FtResponse(home(flow_of(session), error=str(error)), status_code=404)
 
 @web.post("/s/{sid}/{action}")
 def act(session, sid: str, action: str, form: dict):
@@ -203,4 +232,5 @@ def act(session, sid: str, action: str, form: dict):
     except LookupError as error: return notice(404, str(error), "/", "Your sessions")
     except (ValueError, UndoConflictError) as error: return notice(422, str(error))
     except store.Error as error: return notice(503, f"This could not be saved ({error}). Try again.")
-    return (Title(review.label), *content(review), *words(review)) if review else Redirect(f"/s/{sid}/")
+    if review.place not in (review.step, None): return Redirect(f"/s/{sid}/{review.place}")  # what undo changed is to be seen in another step
+    return (Title(f"{review.label}: {review.step}"), *content(review), *words(review), name_box(review) if action == "rename" else "")

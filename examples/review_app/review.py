@@ -1,29 +1,32 @@
 """A document that a person reviews clause by clause: what is kept, and what each click does to it. No web framework in here.
 
-A session has cursor, the clause that the person is at, and progress: clauses decided, of how many (a list of sessions reads nothing else).
-step upload:  text, and starts: where in the text each clause begins; written once
-step split:   "1204": false          the clause that began at 1204 was merged into the one before it (true: one was split there)
-step review:  "1204": {...}          verdict and comment on the clause that begins at 1204
-step export:  "only": "rejected"     which clauses to export
+A session has progress: clauses decided, of how many (a list of sessions reads nothing else), and
+cursor: [step, where in the text, actions so far]. Each action changes it, so that undo leads to where the action was.
+step upload:    text, and starts: where in the text each clause begins; written once
+step split:     "1204": false          the clause that began at 1204 was merged into the one before it (true: one was split there)
+step review/0:  "notes": {"1204": {}}  verdict and comment on the clause that begins at 1204
+step export:    "only": "rejected"     which clauses to export
+An edit costs what the steps cost that it touches, so the notes on each 10,000 characters of text are a step of their own.
 An action is one edit over all of these with one undo entry, in the session's scope. Moving the cursor is no action, and has no label.
 """
 import json
 import re
 from bisect import bisect_right
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from uuid import uuid4
 
-from cjm_workflow_state.state_store import StaleSessionError, UndoEntry, UndoHistory
+from cjm_workflow_state.state_store import StaleSessionError, UndoEntry, UndoHistory, WorkflowStateStore
 
 STEPS = ["split", "review", "export"]
 CHOICES = ["all", "accepted", "rejected", "commented", "open"]
 ACTIONS = {  # methods of Review: the steps that have it (none: it needs no look at the session), and what a form sends for it
-    "go": (STEPS[:2], ["to"]), "next": (STEPS[:2], []), "previous": (STEPS[:2], []), "merge": (["split"], []), "split": (["split"], ["to"]),
-    "accept": (["review"], []), "reject": (["review"], []), "comment": (["review"], ["value", "to"]), "choose": (["export"], ["value"]),
-    "undo": ([], []), "redo": ([], []), "rename": ([], ["value"]), "open": ([], ["value"])}
-MAX_BYTES, MAX_CLAUSES, MAX_COMMENT = 1_000_000, 20_000, 2_000
-UNSET = {"split": None, "review": {"verdict": "open", "comment": ""}, "export": "all"}  # what a key that isn't there stands for
+    **{name: (["review"], []) for name in ("accept", "reject", "clear", "undecided")}, "comment": (["review"], ["value", "to"]),
+    **{name: (STEPS[:2], []) for name in ("next", "previous")}, "go": (STEPS[:2], ["to"]), "merge": (["split"], []), "split": (["split"], ["to"]),
+    "choose": (["export"], ["value"]), "undo": ([], []), "redo": ([], []), "rename": ([], ["value"])}
+UNTITLED, MAX_BYTES, MAX_CLAUSES, MAX_COMMENT = "Untitled", 1_000_000, 20_000, 2_000
+BLOCK = 10_000  # characters whose notes are one step
 WINDOW = 20  # clauses shown at once
 
 # -- documents
@@ -49,14 +52,14 @@ def find_starts(text):
     return starts
 
 def one_line(name): return " ".join(name.split())[:200] or None
-def start_session(store, flow_id, name, data):
+def start_session(store: WorkflowStateStore, flow_id, name, data):
     "A new session for an uploaded file: there as a whole, with its text and its name, or not at all."
     text = read_text(data)
     starts, session_id = find_starts(text), str(uuid4())
     with store.edit_session(flow_id, session_id, expected_revision=0) as s:
-        s.label = one_line(name)
+        s.label, s.current_step = one_line(name), STEPS[0]
         s.step("upload").update(text=text, starts=starts)
-        s.state.update(cursor=0, progress=[0, len(starts)])
+        s.state.update(cursor=[STEPS[0], 0, 0], progress=[0, len(starts)])
     return session_id
 
 # -- one session
@@ -69,93 +72,126 @@ class Clause:
     verdict: str  # accepted, rejected or open
     comment: str
 
-# Other programs write into the file too, so these four make something of whatever is stored.
-def _by_place(step, kind): return {int(key): value for key, value in step.items() if re.fullmatch("[0-9]{1,9}", key) and isinstance(value, kind)}
-def read_starts(text, starts, split):
-    edits = _by_place(split, bool)
+# Other programs write into the database too, so these make something of whatever is stored.
+def read_edits(split): return {int(key): value for key, value in split.items() if re.fullmatch("[0-9]{1,9}", key) and isinstance(value, bool)}
+def read_starts(text, starts, edits):
     starts = {s for s in starts if type(s) is int and edits.get(s, True)} | {s for s, is_start in edits.items() if is_start}
     return sorted(s for s in starts if 0 <= s < len(text)) or [0]
+def read_notes(notes): return {key: note for key, note in notes.items() if isinstance(note, dict)} if isinstance(notes, dict) else {}
 def read_verdict(note): return note.get("verdict") if note.get("verdict") in ("accepted", "rejected") else "open"
 def read_comment(note): return note["comment"].encode(errors="replace").decode() if isinstance(note.get("comment"), str) else ""
-
-def notes_on(*clauses):
-    "What step review is to hold of them."
-    if max(len(c.comment) for c in clauses) > MAX_COMMENT: raise ValueError(f"A comment has at most {MAX_COMMENT:,} characters.")
-    if any(re.search("[\ud800-\udfff]", c.comment) for c in clauses): raise ValueError("This comment holds half of a character.")
-    return {str(c.start): {"verdict": c.verdict, "comment": c.comment} for c in clauses}
+def read_cursor(cursor):
+    return cursor if isinstance(cursor, list) and [*map(type, cursor)] == [str, int, int] else [None, cursor if isinstance(cursor, int) else 0, 0]
 
 class Review:
     "A session as one page shows it, and what its buttons do. Each is one write, after which this is the page that follows."
-    def __init__(self, store, flow_id, session_id, revision=..., read=True):
-        self.store, self.ids, self.revision = store, (flow_id, session_id), revision
-        if not read: return  # for what writes without a look: undo, redo, rename, open
+    def __init__(self, store: WorkflowStateStore, flow_id, session_id, revision=..., read=True):
+        self.store, self.ids, self.revision, self.said = store, (flow_id, session_id), revision, ""
+        if not read: return  # for what writes without a look: undo, redo, rename
         one = store.get_session(flow_id, session_id)
         if one is None or is_deleted(one): raise LookupError("There is no such session.")
         if revision not in (..., one.revision): raise StaleSessionError(revision, one.revision)
-        self.label, self.revision, self._history = one.label or "Untitled", one.revision, one.history()
+        self.label, self.revision, self._history = one.label or UNTITLED, one.revision, one.history()
         self.step = one.current_step if one.current_step in STEPS else STEPS[0]
         self.text, self._starts = map((one.step("upload") or one.state).get, ("text", "starts"))  # in the state: of an earlier version
         if not isinstance(self.text, str) or not isinstance(self._starts, list): raise LookupError("This session has no text.")
-        self._show(one.state.get("cursor"), one.step)
+        self._edits, self._notes = read_edits(one.step("split")), read_notes(one.step("review"))  # here too, of an earlier version
+        for block in range(len(self.text) // BLOCK + 1): self._notes.update(read_notes(one.step(f"review/{block}").get("notes")))
+        self.only = one.step("export").get("only") if one.step("export").get("only") in CHOICES else "all"
+        self.place, at, self.actions = read_cursor(one.state.get("cursor"))  # place: the step that the cursor is in
+        self._count()
+        self.here = self.index(at)
 
-    def _show(self, cursor, step):
-        self.steps = {name: step(name) for name in STEPS}
-        self.starts, self._notes = read_starts(self.text, self._starts, self.steps["split"]), _by_place(self.steps["review"], dict)
-        self.here = self.index(cursor if isinstance(cursor, int) else 0)
-        self.done = sum(read_verdict(self._notes[start]) != "open" for start in self._notes.keys() & set(self.starts))
-        self.only = self.steps["export"].get("only") if self.steps["export"].get("only") in CHOICES else "all"
+    def _count(self):
+        self.starts = read_starts(self.text, self._starts, self._edits)
+        decided = {key for key, note in self._notes.items() if read_verdict(note) != "open"}
+        self.done = len(decided.intersection(map(str, self.starts)))
 
     def index(self, position): return max(bisect_right(self.starts, position) - 1, 0)
     def window(self): return self.clauses(self.here // WINDOW * WINDOW, WINDOW)  # the page that the cursor is on
     def clauses(self, first=0, most=MAX_BYTES): return [self.clause(i) for i in range(first, min(first + most, len(self.starts)))]
+    def note(self, start): return self._notes.get(str(start), {})
     def clause(self, i):
         start, end = [*self.starts[i:i + 2], len(self.text)][:2]
-        note = self._notes.get(start, {})
-        return Clause(i + 1, start, self.text[start:end].rstrip(), read_verdict(note), read_comment(note))
+        return Clause(i + 1, start, self.text[start:end].rstrip(), read_verdict(self.note(start)), read_comment(self.note(start)))
     def history(self): return self._history
-    def _write(self, label=None, at=None, **updates):
+    def _write(self, label=None, at=None, step=None, edits={}, only=None, notes=(), group=None):
         "One transaction. If more than the cursor moves, it is an action that can be undone."
-        new = {step: {key: value for key, value in part.items() if value != self.steps[step].get(key, UNSET[step])} for step, part in updates.items()}
-        if not any(new.values()): label = None
-        with self.store.edit_session(*self.ids, expected_revision=self.revision, undo_label=label) as s:
-            for step, part in new.items(): s.step(step).update(part)
-            at = min(max(self.here if at is None else at, 0), len(self.starts) - 1)
-            self._show(self.starts[at], lambda name: s.step(name) if name in new else self.steps[name])
-            s.state.update(cursor=self.starts[self.here], progress=[self.done, len(self.starts)])
+        at = self.starts[min(max(self.here if at is None else at, 0), len(self.starts) - 1)]
+        notes = [c for c in notes if (c.verdict, c.comment) != (read_verdict(self.note(c.start)), read_comment(self.note(c.start)))]
+        if not (edits or only or notes): label = None
+        with self.store.edit_session(*self.ids, expected_revision=self.revision, undo_label=label, undo_group=label and group) as s:
+            self._edits.update(edits)
+            self._notes.update(notes_on(notes))
+            if edits or notes: self._count()
+            self.here, self.step, self.only = self.index(at), step or self.step, only or self.only
+            self.place, self.actions, self.said = self.step, self.actions + bool(label), label or ""
+            if edits: s.step("split").update({str(start): kept for start, kept in edits.items()})
+            if only: s.step("export")["only"] = only
+            for c in notes:
+                block = s.step(f"review/{c.start // BLOCK}")
+                block["notes"] = {**read_notes(block.get("notes")), **notes_on([c])}
+            s.state.update(cursor=[self.step, self.starts[self.here], self.actions], progress=[self.done, len(self.starts)])
+            s.current_step = self.step
         self.revision = s.revision
         if label: self._history = UndoHistory([UndoEntry(label, "", []), *self._history.undo], [])
+
+    def open(self, step, at=None):
+        "Go to a step, or to a clause by its place in the text; `None`: to where the person was."
+        if step not in STEPS: raise LookupError("There is no such step.")
+        at = self.here if at is None else self.index(at)
+        if (step, step, at) != (self.step, self.place, self.here): self._write(at=at, step=step)
 
     def go(self, to): self._write(at=self.index(to))
     def next(self): self._write(at=self.here + 1)
     def previous(self): self._write(at=self.here - 1)
+    def undecided(self):
+        after = [*self.starts[self.here + 1:], *self.starts[:self.here + 1]]
+        start = next((start for start in after if read_verdict(self.note(start)) == "open"), None)
+        if start is None: raise ValueError("All clauses have a verdict.")
+        self.go(start)
+
     def merge(self):
         if self.here + 1 == len(self.starts): raise ValueError("This is the last clause.")
         one, two = self.clauses(self.here, 2)
         differ, comment = one.verdict != two.verdict, "\n".join(filter(None, [one.comment, two.comment]))
-        notes = notes_on(replace(one, verdict="open" if differ else one.verdict, comment=comment), replace(two, verdict="open", comment=""))
-        self._write(f"Merge clauses {one.number} and {two.number}" + ", clear their verdicts" * differ, split={str(two.start): False}, review=notes)
+        notes = replace(one, verdict="open" if differ else one.verdict, comment=comment), replace(two, verdict="open", comment="")
+        self._write(f"Merge clauses {one.number} and {two.number}" + ", clear their verdicts" * differ, edits={two.start: False}, notes=notes)
 
     def split(self, to):
         one = self.clause(self.index(to))
         if to not in split_points(one): raise ValueError("A clause can't be split there.")
-        self._write(f"Split clause {one.number}" + ", clear its verdict" * (one.verdict != "open"), one.number - 1, split={str(to): True},
-                    review=notes_on(replace(one, verdict="open"), Clause(0, to, "", "open", "")))  # nobody has judged the parts
+        self._write(f"Split clause {one.number}" + ", clear its verdict" * (one.verdict != "open"), one.number - 1, edits={to: True},
+                    notes=[replace(one, verdict="open"), Clause(0, to, "", "open", "")])  # nobody has judged the parts
 
     def accept(self): self._decide("Accept", self.here, self.here + 1, verdict="accepted")
     def reject(self): self._decide("Reject", self.here, self.here + 1, verdict="rejected")
-    def comment(self, value, to): self._decide("Comment on", self.index(to), self.here, comment=value.strip())
-    def _decide(self, verb, i, at, **new): self._write(f"{verb} clause {i + 1}", at, review=notes_on(replace(self.clause(i), **new)))
+    def clear(self): self._decide("Clear verdict on", self.here, self.here, verdict="open")
+    def comment(self, value, to): self._decide("Comment on", self.index(to), self.here, f"comment {to}", comment=value.strip())  # sent while it is typed
+    def _decide(self, verb, i, at, group=None, **new): self._write(f"{verb} clause {i + 1}", at, notes=[replace(self.clause(i), **new)], group=group)
 
     def choose(self, value):
         if value not in CHOICES: raise ValueError("There is no such choice.")
-        self._write(f"Export {value} clauses", export={"only": value})
-    def undo(self): self.store.undo(*self.ids, force=["cursor"], expected_revision=self.revision)  # the cursor goes back, wherever it moved since
-    def redo(self): self.store.redo(*self.ids, force=["cursor"], expected_revision=self.revision)
+        self._write(f"Export {value} clauses", only=value if value != self.only else None)
+    def undo(self): self._said("Undone", self.store.undo(*self.ids, force=["cursor"], expected_revision=self.revision))  # wherever the cursor moved since
+    def redo(self): self._said("Redone", self.store.redo(*self.ids, force=["cursor"], expected_revision=self.revision))
+    def _said(self, verb, moved): self.said = f"{verb}: {moved[0].label}" if moved else ""
     def rename(self, value): self.store.set_session_label(*self.ids, one_line(value), expected_revision=self.revision)
-    def open(self, value):
-        if value not in STEPS or not self.revision: raise ValueError("There is no such step.")
-        self.store.set_current_step(*self.ids, value, expected_revision=self.revision)
-    def exported(self): return [c for c in self.clauses() if self.only in ("all", c.verdict) or self.only == "commented" and c.comment]
+    def chosen(self):
+        is_chosen = {"all": lambda note: True, "commented": read_comment}.get(self.only, lambda note: read_verdict(note) == self.only)
+        return [i for i, start in enumerate(self.starts) if is_chosen(self.note(start))]
+    def exported(self): return [self.clause(i) for i in self.chosen()]
+
+def notes_on(clauses):
+    "What is to be kept of them."
+    if any(len(c.comment) > MAX_COMMENT for c in clauses): raise ValueError(f"A comment has at most {MAX_COMMENT:,} characters.")
+    if any(re.search("[\ud800-\udfff]", c.comment) for c in clauses): raise ValueError("This comment holds half of a character.")
+    return {str(c.start): {"verdict": c.verdict, "comment": c.comment} for c in clauses}
+
+def is_wrapped(text):
+    "Whether its lines are broken where a page ended: a narrow screen breaks them anew."
+    lines = text.split("\n")
+    return len(lines) > 1 and min(map(len, lines[:-1])) > 45
 
 def split_points(clause, most=100):
     "Where in the text a clause can be split: before a line, or after the end of a sentence."
@@ -170,14 +206,16 @@ def read_field(form, name):
     raise ValueError(f"This click came without its {name}, so nothing was done. Reload the page.")
 
 def click(store, flow_id, session_id, action, form):
-    "What a button does, in two calls of the store at most: the page that follows, or `None` where another page is to be opened."
+    "What a button does, in two calls of the store at most: the page that follows."
     if action not in ACTIONS: raise LookupError("There is no such action.")
     steps, names = ACTIONS[action]
     revision, *values = [read_field(form, name) for name in ("revision", *names)]
     review = Review(store, flow_id, session_id, revision, read=bool(steps))
     if steps and review.step not in steps: raise ValueError(f"This belongs to step {steps[0]}, and the session is at {review.step}.")
     getattr(review, action)(*values)
-    return None if action == "open" else review if steps else Review(store, flow_id, session_id)
+    after = review if steps else Review(store, flow_id, session_id)
+    after.said = review.said
+    return after
 
 def as_markdown(review):
     parts = [f"# {review.label}"]
@@ -185,6 +223,7 @@ def as_markdown(review):
         parts.append(f"## {c.number}: {c.verdict}\n\n" + "\n".join(f"> {line}" for line in c.text.split("\n")) + (f"\n\n{c.comment}" if c.comment else ""))
     return "\n\n".join(parts) + "\n"
 
+def file_name(review, kind): return re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", re.sub(r"\.(txt|md|text)$", "", review.label)) + f" (reviewed).{kind}"
 def as_json(review): return json.dumps({"label": review.label, "clauses": [asdict(c) for c in review.exported()]}, ensure_ascii=False, indent=1)
 
 # -- in a list of sessions. Deleting can be undone: the step a session is at says that it is deleted, and a day later it is
@@ -204,7 +243,8 @@ def progress(store, summary):
     return found if isinstance(found, list) and [type(n) for n in found] == [int, int] else (0, 1)
 
 def purge(store, flow_id, kept=timedelta(days=1)):
-    "Delete for good what was deleted longer than `kept` ago."
+    "Delete for good what was deleted longer than `kept` ago, and not put back meanwhile."
     limit = (datetime.now(timezone.utc) - kept).strftime("%Y-%m-%d %H:%M:%S")
-    for summary in store.list_sessions(flow_id, order_by="current_step"):
-        if is_deleted(summary) and summary.updated_at < limit: store.delete_session(flow_id, summary.session_id)
+    for one in store.list_sessions(flow_id, order_by="current_step"):
+        if not is_deleted(one) or one.updated_at >= limit: continue
+        with suppress(StaleSessionError): store.delete_session(flow_id, one.session_id, expected_revision=one.revision)
