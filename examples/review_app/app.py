@@ -143,10 +143,10 @@ def clause_card(review, clause, here):
 def clauses(review):
     shown, count = review.window(), len(review.starts)
     first, last = shown[0].number, shown[-1].number
-    turn = lambda text, key, to, end: Button(text, id=f"turn{key}", data_do="go", data_to=review.starts[to], aria_keyshortcuts=key, aria_disabled=str(end).lower())
+    turn = lambda text, id, key, to, end: Button(text, id=id, data_do="go", data_to=review.starts[to], aria_keyshortcuts=key, aria_disabled=str(end).lower())
     return [Ol(*[clause_card(review, c, c.number == review.here + 1) for c in shown], cls="clauses"),
-            Nav(turn("← Earlier", "[", max(first - 1 - rv.WINDOW, 0), first == 1), Span(f"Clauses {first:,} to {last:,} of {count:,}"),
-                turn("Later →", "]", min(last, count - 1), last == count), aria_label="Pages")]
+            Nav(turn("← Earlier", "earlier", "[", max(first - 1 - rv.WINDOW, 0), first == 1), Span(f"Clauses {first:,} to {last:,} of {count:,}"),
+                turn("Later →", "later", "]", min(last, count - 1), last == count), aria_label="Pages")]
 
 def export(review):
     choices = [Button(c, id=f"choose-{c}", data_do="choose", data_value=c, aria_pressed=str(c == review.only).lower()) for c in rv.CHOICES]
@@ -166,7 +166,7 @@ def words(review):
     ready = review.step == "review" and review.done == count
     yield progress(review.done, count, id="progress", hx_swap_oob="true")
     yield put(P, ready and ("All clauses have a verdict. ", A("Export", href="export", cls="button main")) or "", id="ready")
-    yield put(Span, "Saved. ", review.said and review.said + ". ", f"Clause {here.number:,} of {count:,}" + f", {here.verdict}" * (review.step == "review"), id="said", role="status")
+    yield put(Span, "Saved. ", review.said and review.said + ". ", f"Clause {here.number:,} of {count:,}" * (review.step != "export") + f", {here.verdict}" * (review.step == "review"), id="said", role="status")
     for verb, entries in ("Undo", review.history().undo), ("Redo", review.history().redo):
         nothing = "Older actions are no longer kept" if verb == "Undo" and review.actions else f"Nothing to {verb.lower()}"
         yield Span(f"{verb}: {entries[0].label}" if entries else nothing, id=f"{verb.lower()}-label", cls=None if entries else "none", hx_swap_oob="true")
@@ -182,8 +182,8 @@ MOVES = [("previous", "Previous", "K", ""), ("next", "Next", "J", "")]
 def session_page(review):
     revision, title, bar, ready, said, undo, redo, notice = words(review)
     key = lambda keys: Kbd(keys.split()[0].replace("Shift+", "⇧"), aria_hidden="true")
-    button = lambda action, text, keys, cls, *more: Button(text, *more, key(keys), hx_post=action, aria_keyshortcuts=keys, cls=cls)
-    steps = [A(f"{i}. {step.title()}", href=step, cls="button", aria_keyshortcuts=i, aria_current="step" if step == review.step else None) for i, step in enumerate(rv.STEPS, 1)]
+    button = lambda action, text, keys, cls, *more: Button(text, *more, key(keys), id=action, hx_post=action, aria_keyshortcuts=keys, cls=cls, data_name=action.title() if more else None)
+    steps = [A(f"{i}. {step.title()}", id=step, href=step, cls="button", aria_keyshortcuts=i, aria_current="step" if step == review.step else None) for i, step in enumerate(rv.STEPS, 1)]
     actions = [button(*one) for one in BUTTONS[review.step] + (MOVES if review.step != "export" else [])]
     if review.step == "review": actions.insert(3, Button("Comment", key("C"), id="write-comment", aria_keyshortcuts="C"))
     scope = Small("in all steps")
@@ -232,5 +232,5 @@ def act(session, sid: str, action: str, form: dict):
     except LookupError as error: return notice(404, str(error), "/", "Your sessions")
     except (ValueError, UndoConflictError) as error: return notice(422, str(error))
     except store.Error as error: return notice(503, f"This could not be saved ({error}). Try again.")
-    if review.place not in (review.step, None): return Redirect(f"/s/{sid}/{review.place}")  # what undo changed is to be seen in another step
+    if address := review.elsewhere(): return Redirect(f"/s/{sid}/{address}")
     return (Title(f"{review.label}: {review.step}"), *content(review), *words(review), name_box(review) if action == "rename" else "")

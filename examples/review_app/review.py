@@ -1,7 +1,7 @@
 """A document that a person reviews clause by clause: what is kept, and what each click does to it. No web framework in here.
 
-A session has progress: clauses decided, of how many (a list of sessions reads nothing else), and
-cursor: [step, where in the text, actions so far]. Each action changes it, so that undo leads to where the action was.
+A session has cursor, the clause that the person is at, actions, how many led here, and
+progress: clauses decided, of how many (a list of sessions reads nothing else).
 step upload:    text, and starts: where in the text each clause begins; written once
 step split:     "1204": false          the clause that began at 1204 was merged into the one before it (true: one was split there)
 step review/0:  "notes": {"1204": {}}  verdict and comment on the clause that begins at 1204
@@ -59,7 +59,7 @@ def start_session(store: WorkflowStateStore, flow_id, name, data):
     with store.edit_session(flow_id, session_id, expected_revision=0) as s:
         s.label, s.current_step = one_line(name), STEPS[0]
         s.step("upload").update(text=text, starts=starts)
-        s.state.update(cursor=[STEPS[0], 0, 0], progress=[0, len(starts)])
+        s.state.update(cursor=0, progress=[0, len(starts)])
     return session_id
 
 # -- one session
@@ -80,13 +80,12 @@ def read_starts(text, starts, edits):
 def read_notes(notes): return {key: note for key, note in notes.items() if isinstance(note, dict)} if isinstance(notes, dict) else {}
 def read_verdict(note): return note.get("verdict") if note.get("verdict") in ("accepted", "rejected") else "open"
 def read_comment(note): return note["comment"].encode(errors="replace").decode() if isinstance(note.get("comment"), str) else ""
-def read_cursor(cursor):
-    return cursor if isinstance(cursor, list) and [*map(type, cursor)] == [str, int, int] else [None, cursor if isinstance(cursor, int) else 0, 0]
+def read_int(value): return value if isinstance(value, int) else 0
 
 class Review:
     "A session as one page shows it, and what its buttons do. Each is one write, after which this is the page that follows."
     def __init__(self, store: WorkflowStateStore, flow_id, session_id, revision=..., read=True):
-        self.store, self.ids, self.revision, self.said = store, (flow_id, session_id), revision, ""
+        self.store, self.ids, self.revision, self.said, self.moved = store, (flow_id, session_id), revision, "", None
         if not read: return  # for what writes without a look: undo, redo, rename
         one = store.get_session(flow_id, session_id)
         if one is None or is_deleted(one): raise LookupError("There is no such session.")
@@ -98,9 +97,9 @@ class Review:
         self._edits, self._notes = read_edits(one.step("split")), read_notes(one.step("review"))  # here too, of an earlier version
         for block in range(len(self.text) // BLOCK + 1): self._notes.update(read_notes(one.step(f"review/{block}").get("notes")))
         self.only = one.step("export").get("only") if one.step("export").get("only") in CHOICES else "all"
-        self.place, at, self.actions = read_cursor(one.state.get("cursor"))  # place: the step that the cursor is in
+        self.actions = read_int(one.state.get("actions"))
         self._count()
-        self.here = self.index(at)
+        self.here = self.index(read_int(one.state.get("cursor")))
 
     def _count(self):
         self.starts = read_starts(self.text, self._starts, self._edits)
@@ -125,13 +124,13 @@ class Review:
             self._notes.update(notes_on(notes))
             if edits or notes: self._count()
             self.here, self.step, self.only = self.index(at), step or self.step, only or self.only
-            self.place, self.actions, self.said = self.step, self.actions + bool(label), label or ""
+            self.actions, self.said = self.actions + bool(label), label or ""
             if edits: s.step("split").update({str(start): kept for start, kept in edits.items()})
             if only: s.step("export")["only"] = only
             for c in notes:
                 block = s.step(f"review/{c.start // BLOCK}")
                 block["notes"] = {**read_notes(block.get("notes")), **notes_on([c])}
-            s.state.update(cursor=[self.step, self.starts[self.here], self.actions], progress=[self.done, len(self.starts)])
+            s.state.update(cursor=self.starts[self.here], progress=[self.done, len(self.starts)], actions=self.actions)
             s.current_step = self.step
         self.revision = s.revision
         if label: self._history = UndoHistory([UndoEntry(label, "", []), *self._history.undo], [])
@@ -140,7 +139,15 @@ class Review:
         "Go to a step, or to a clause by its place in the text; `None`: to where the person was."
         if step not in STEPS: raise LookupError("There is no such step.")
         at = self.here if at is None else self.index(at)
-        if (step, step, at) != (self.step, self.place, self.here): self._write(at=at, step=step)
+        if (step, at) != (self.step, self.here): self._write(at=at, step=step)
+
+    def elsewhere(self):
+        "The address of what undo or redo has changed, if it is not in sight. The number in its label is right again now."
+        if not self.moved: return None
+        step = next((step for step in STEPS if any(key.startswith("_step_" + step) for key in self.moved.keys)), self.step)
+        number = re.search("[0-9]+", self.moved.label)
+        i = min(int(number[0]), len(self.starts)) - 1 if number else self.here
+        if step != self.step or self.here - i not in (0, 1): return f"{step}?at={self.starts[i]}"
 
     def go(self, to): self._write(at=self.index(to))
     def next(self): self._write(at=self.here + 1)
@@ -173,9 +180,9 @@ class Review:
     def choose(self, value):
         if value not in CHOICES: raise ValueError("There is no such choice.")
         self._write(f"Export {value} clauses", only=value if value != self.only else None)
-    def undo(self): self._said("Undone", self.store.undo(*self.ids, force=["cursor"], expected_revision=self.revision))  # wherever the cursor moved since
-    def redo(self): self._said("Redone", self.store.redo(*self.ids, force=["cursor"], expected_revision=self.revision))
-    def _said(self, verb, moved): self.said = f"{verb}: {moved[0].label}" if moved else ""
+    def undo(self): self._say("Undone", self.store.undo(*self.ids, force=["cursor"], expected_revision=self.revision))  # wherever the cursor is by now
+    def redo(self): self._say("Redone", self.store.redo(*self.ids, force=["cursor"], expected_revision=self.revision))
+    def _say(self, verb, entries): self.said, self.moved = (f"{verb}: {entries[0].label}", entries[0]) if entries else ("", None)
     def rename(self, value): self.store.set_session_label(*self.ids, one_line(value), expected_revision=self.revision)
     def chosen(self):
         is_chosen = {"all": lambda note: True, "commented": read_comment}.get(self.only, lambda note: read_verdict(note) == self.only)
@@ -214,7 +221,7 @@ def click(store, flow_id, session_id, action, form):
     if steps and review.step not in steps: raise ValueError(f"This belongs to step {steps[0]}, and the session is at {review.step}.")
     getattr(review, action)(*values)
     after = review if steps else Review(store, flow_id, session_id)
-    after.said = review.said
+    after.said, after.moved = review.said, review.moved
     return after
 
 def as_markdown(review):

@@ -165,7 +165,7 @@ class Counted:
         return lambda *a, **kw: (self.calls.append(name), found(*a, **kw))[1]
 
 WRITES = {'edit_session', 'undo', 'redo', 'set_session_label', 'set_current_step'}
-SEEN = ['step', 'place', 'actions', 'label', 'revision', 'text', 'starts', 'here', 'done', 'only']
+SEEN = ['step', 'actions', 'label', 'revision', 'text', 'starts', 'here', 'done', 'only']
 
 def seen(review):
     "All that a page shows; of undo and redo what is next."

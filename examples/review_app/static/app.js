@@ -18,18 +18,16 @@ function whenDone(f) {
   if (running.size) waiting = f;
   else f();
 }
-function failed(text) {
-  tell(`${text} Your last click may not be saved; try again.`);
-  find("said").textContent = "Not saved";
-}
+function failed(text) { tell(`${text} Your last click may not be saved; try again.`); }
 on("htmx:beforeSend", event => {
   running.add(event.detail.xhr);
   document.body.classList.add("busy");
 });
 on("htmx:beforeOnLoad", ended);  // before htmx goes to another step, which is no reason to ask "Leave site?"
 on("htmx:afterRequest", event => {
-  const { elt, successful, requestConfig } = event.detail;
-  if (elt.id === "comment" && successful) elt.defaultValue = requestConfig.parameters.value;  // it stays in its box
+  const { elt, xhr, requestConfig } = event.detail;
+  if (elt.id === "comment" && xhr.status === 200) elt.defaultValue = requestConfig.parameters.value;  // it stays in its box
+  if (requestConfig.verb === "post" && xhr.status !== 200) find("said").textContent = "Not saved.";
   ended(event);
   setTimeout(() => {  // the next click in the queue has been sent by then
     if (running.size || !waiting) return;
@@ -75,8 +73,10 @@ on("htmx:afterSettle", event => {
   if (inside && document.activeElement === document.body) current()?.focus({ preventScroll: true });
   show();
 });
+addEventListener("pagehide", () => { sessionStorage.focus = document.activeElement.id; });
 on("DOMContentLoaded", () => {
-  if (document.referrer.startsWith(new URL(".", location))) document.querySelector(".steps [aria-current]")?.focus({ preventScroll: true });
+  const before = document.referrer.startsWith(new URL(".", location)) && find(sessionStorage.focus);
+  if (before) before.focus({ preventScroll: true });
   show();
 });
 
@@ -87,7 +87,7 @@ on("keydown", event => {
   const letter = event.key.length === 1, typing = event.target.closest("input, textarea, select");
   const leave = event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey));
   if (typing && leave) (find("write-comment") ?? current())?.focus();
-  if (typing || event.altKey || document.querySelector("dialog[open]")) return;
+  if (typing || waiting || event.altKey || document.querySelector("dialog[open]")) return;
   const key = (event.ctrlKey || event.metaKey ? "Control+" : "") + (event.shiftKey && /[a-z]/i.test(event.key) ? "Shift+" : "")
     + (letter ? event.key.toUpperCase() : event.key);
   const button = buttons().find(button => keysOf(button).includes(key));
