@@ -1,7 +1,5 @@
 "The web side of the review: pages, routes and cookies. What a click does is in review.py."
-import json
-import os
-import secrets
+import json, os, re, secrets
 from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
@@ -15,8 +13,7 @@ from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, StaleSessio
 from . import review as rv
 
 HERE = Path(__file__).parent
-SAMPLES = {name: HERE.parents[1]/name for name in ("LICENSE", "README.md", "CONTRIBUTING.md")}
-LISTED = 10  # sessions on one page of the list
+SAMPLES, LISTED = {name: HERE.parents[1]/name for name in ("LICENSE", "README.md", "CONTRIBUTING.md")}, 10  # LISTED: sessions on one page
 
 def open_store(db) -> WorkflowStateStore:
     "A file for one machine, or the address of a server for several."
@@ -49,11 +46,9 @@ store = open_store(DB)  # one for each process, shared by all of its threads
 for flow_id in store.list_flows(): rv.purge(store, flow_id)
 
 fh_cfg.indent = False  # white space in a clause's text is kept, so none may be added to it
-HTMX = dict(responseHandling=[dict(code="204", swap=False), dict(code="2..", swap=True), dict(code="(4..|503)", swap=True, target="#notice", swapOverride="innerHTML"),
-                              dict(code="...", swap=False, error=True)], allowEval=False, includeIndicatorStyles=False, historyEnabled=False)
 web = FastHTML(
     title="Review", default_hdrs=False, canonical=False, htmlkw={"lang": "en"},
-    hdrs=[Meta(charset="utf-8"), Meta(name="viewport", content="width=device-width, initial-scale=1"), Meta(name="htmx-config", content=json.dumps(HTMX)),
+    hdrs=[Meta(charset="utf-8"), Meta(name="viewport", content="width=device-width, initial-scale=1"),
           Link(rel="icon", href="data:,"), Link(rel="stylesheet", href="/static/style.css"),
           Script(src="/static/htmx.min.js", defer=True), Script(src="/static/app.js", defer=True)],
     # Every button sends the revision that the page shows, and waits for its turn: ten quick clicks are ten actions, in order.
@@ -76,7 +71,6 @@ def flow_of(session):
     return f"review/{session['visitor']}"
 
 # -- the list of sessions
-
 def row(summary, n):
     label, address = summary.label or rv.UNTITLED, f"/s/{summary.session_id}/"
     fields = Hidden(summary.revision, name="revision"), Hidden(n, name="n")
@@ -119,26 +113,24 @@ def change_list(flow, sid, change, form):
     return FtResponse(home(flow, error=error), status_code=409)
 
 # -- one session
-
 def progress(done, count, **kw): return Label(Progress(value=done, max=count), f"{done:,} of {count:,} reviewed", cls="progress", **kw)
 def split_body(clause):
-    cuts = [clause.start, *rv.split_points(clause), clause.start + len(clause.text)]
-    for a, b in zip(cuts, cuts[1:]):
-        text = clause.text[a - clause.start:b - clause.start]
-        if a > clause.start: yield Button("✂", id=f"cut{a}", data_do="split", data_to=a, cls="cut", title="Split here", aria_label=f"Split before “{text[:30]}”")
-        yield Span(text)
+    cuts = [0, *(at - clause.start for at in rv.split_points(clause)), len(clause.text)]
+    for part, at in zip((clause.text[a:b] for a, b in zip(cuts, cuts[1:])), cuts):
+        if at: yield Button("✂", id=f"cut{clause.start + at}", data_do="split", data_to=clause.start + at, cls="cut", aria_label=f"Split before “{part[:30]}”")
+        yield Span(part)
 
 def clause_card(review, clause, here):
-    head = [A(clause.number, id=f"go{clause.start}", href=f"{review.step}?at={clause.start}", data_do="go", data_to=clause.start, cls="number button", aria_label=f"Clause {clause.number}")]
-    if review.step == "review": head += [Span(clause.verdict, cls=f"verdict {clause.verdict}")]
-    text = P(*split_body(clause) if here and review.step == "split" else [clause.text], cls="text wrapped" if rv.is_wrapped(clause.text) else "text", dir="auto")
-    extra = ""
+    number = A(clause.number, id=f"go{clause.start}", href=f"{review.step}?at={clause.start}", data_do="go", data_to=clause.start, cls="number button", aria_label=f"Clause {clause.number}")
+    wrapped = "\n" in clause.text and not re.search("(?m)^.{,45}\n", clause.text)  # its lines end where those of a page did: narrow screens break them anew
+    text = P(*split_body(clause) if here and review.step == "split" else [clause.text], cls="text wrapped" if wrapped else "text", dir="auto")
+    verdict = Span(clause.verdict, cls=f"verdict {clause.verdict}") if review.step == "review" else ""
+    comment = P(clause.comment, cls="note", dir="auto") if clause.comment and review.step == "review" else ""
     if here and review.step == "review":  # no answer takes this box away while somebody types in it
-        extra = Textarea(clause.comment, id="comment", name="value", rows=2, placeholder="Comment", aria_label=f"Comment on clause {clause.number}", dir="auto",
-                         maxlength=rv.MAX_COMMENT, hx_post="comment", hx_trigger="change, input changed delay:1s", hx_vals=json.dumps({"to": clause.start}),
-                         hx_swap="none", hx_disabled_elt="unset")
-    elif clause.comment and review.step == "review": extra = P(clause.comment, cls="note", dir="auto")
-    return Li(Div(*head), text, extra, id=f"c{clause.start}", cls=clause.verdict, aria_current="true" if here else None)
+        comment = Textarea(clause.comment, id="comment", name="value", rows=2, placeholder="Comment", aria_label=f"Comment on clause {clause.number}",
+                           maxlength=rv.MAX_COMMENT, hx_post="comment", hx_trigger="change, input changed delay:1s", hx_swap="none",
+                           hx_disabled_elt="unset", hx_vals=json.dumps({"to": clause.start}), dir="auto")
+    return Li(Div(number, verdict), text, comment, id=f"c{clause.start}", cls=clause.verdict, aria_current="true" if here else None)
 
 def clauses(review):
     shown, count = review.window(), len(review.starts)
@@ -153,10 +145,7 @@ def export(review):
     return [H2("Export"), P("Which clauses?"), Div(*choices, cls="choices"), P(f"Clauses chosen: {len(review.chosen()):,}"),
             P(A("Markdown", href="export.md", download=True, cls="button main"), " ", A("JSON", href="export.json", download=True, cls="button main"))]
 
-def content(review):
-    "What the clicks change most: the clauses."
-    return export(review) if review.step == "export" else clauses(review)
-
+def content(review): return export(review) if review.step == "export" else clauses(review)
 def words(review):
     "What else an answer puts in its place: the buttons and boxes stay, as a click on one that goes would be lost, and so would the focus."
     put = lambda tag, *words, id, **kw: tag(*words, id=id, hx_swap_oob="innerHTML", **kw)
@@ -176,29 +165,27 @@ def name_box(review):
     return Input(value="" if review.label == rv.UNTITLED else review.label, id="name", name="value", hx_post="rename", hx_trigger="change", hx_swap_oob="true", dir="auto",
                  aria_label="Name of this session", placeholder=rv.UNTITLED, maxlength=200, autocomplete="off")
 
-BUTTONS = {"split": [("merge", "Merge with next", "M", "main")], "export": [], "review": [
-    ("accept", "Accept", "A", "main"), ("reject", "Reject", "R", "reject"), ("clear", "Clear", "X", ""), ("undecided", "Next open", "N", "")]}
-MOVES = [("previous", "Previous", "K", ""), ("next", "Next", "J", "")]
+MOVES = ("previous", "Previous", "K", ""), ("next", "Next", "J", "")
+BUTTONS = {"split": [("merge", "Merge with next", "M", "main"), *MOVES], "export": [], "review": [("accept", "Accept", "A", "main"),
+    ("reject", "Reject", "R", "reject"), ("clear", "Clear", "X", ""), ("undecided", "Next open", "N", ""), *MOVES]}
 def session_page(review):
     revision, title, bar, ready, said, undo, redo, notice = words(review)
     key = lambda keys: Kbd(keys.split()[0].replace("Shift+", "⇧"), aria_hidden="true")
     button = lambda action, text, keys, cls, *more: Button(text, *more, key(keys), id=action, hx_post=action, aria_keyshortcuts=keys, cls=cls, data_name=action.title() if more else None)
     steps = [A(f"{i}. {step.title()}", id=step, href=step, cls="button", aria_keyshortcuts=i, aria_current="step" if step == review.step else None) for i, step in enumerate(rv.STEPS, 1)]
-    actions = [button(*one) for one in BUTTONS[review.step] + (MOVES if review.step != "export" else [])]
+    actions = [button(*one) for one in BUTTONS[review.step]]
     if review.step == "review": actions.insert(3, Button("Comment", key("C"), id="write-comment", aria_keyshortcuts="C"))
-    scope = Small("in all steps")
+    undo, redo = button("undo", undo, "U Control+Z", "", Small("in all steps")), button("redo", redo, "Shift+U Control+Shift+Z", "", Small("in all steps"))
     return (Title(f"{review.label}: {review.step}"),
         Header(A("← Sessions", href="/"), title, name_box(review), Button("?", id="keys", aria_keyshortcuts="?", aria_label="Keys", data_name="This help"),
                Nav(*steps, cls="steps", aria_label="Steps"), Span(hx_get="news", hx_trigger="visibilitychange from:document", hx_disabled_elt="unset"),
                Noscript(P("The buttons of this page need JavaScript, which is switched off."))),
         notice, Main(revision, bar, ready, Div(*content(review), id="page")),
-        Footer(P(said, cls="sign"), Div(*actions, cls="actions"),
-               Div(button("undo", undo, "U Control+Z", "", scope), button("redo", redo, "Shift+U Control+Shift+Z", "", scope), cls="undo")),
+        Footer(P(said, cls="sign"), Div(*actions, cls="actions"), Div(undo, redo, cls="undo")),
         Dialog(H2("Keys", id="help-title"), Dl(), P("Escape, or Ctrl and Enter, leaves a comment; it is saved as you type."), Button("Close"), id="help", aria_labelledby="help-title"))
 
 STALE = "This session was changed in another tab or window, or by a click whose answer got lost, so nothing was done here."
-def notice(status, message, link=None, text="Reload"):
-    return FtResponse(P(message, " ", link and A(text, href=link, cls="button")), status_code=status)
+def notice(status, message, link=None, text="Reload"): return FtResponse(P(message, " ", link and A(text, href=link, cls="button")), status_code=status)
 
 @web.get("/s/{sid}/news")
 def news(session, sid: str, revision: int):
@@ -207,11 +194,12 @@ def news(session, sid: str, revision: int):
 
 @web.get("/s/{sid}/export.{kind}")
 def download(session, sid: str, kind: str):
-    if kind not in ("md", "json"): return PlainTextResponse("There is no such format.", 404)
-    try: review = rv.Review(store, flow_of(session), sid)
-    except LookupError as error: return PlainTextResponse(str(error), 404)
-    text, media = (rv.as_markdown(review), "text/markdown") if kind == "md" else (rv.as_json(review), "application/json")
-    return Response(text, media_type=media, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(rv.file_name(review, kind), errors='replace')}"})
+    write, media = {"md": (rv.as_markdown, "text/markdown"), "json": (rv.as_json, "application/json")}.get(kind, (None, None))
+    try: review = write and rv.Review(store, flow_of(session), sid)
+    except LookupError: review = None
+    if not review: return PlainTextResponse("There is no such session, or no such format.", 404)
+    name = quote(rv.file_name(review, kind), errors="replace")
+    return Response(write(review), media_type=media, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
 
 @web.get("/s/{sid}/{step:path}")
 def show(session, sid: str, step: str, at: int = None):

@@ -9,11 +9,10 @@ step export:    "only": "rejected"     which clauses to export
 An edit costs what the steps cost that it touches, so the notes on each 10,000 characters of text are a step of their own.
 An action is one edit over all of these with one undo entry, in the session's scope. Moving the cursor is no action, and has no label.
 """
-import json
-import re
+import json, re
 from bisect import bisect_right
+from collections import namedtuple
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from uuid import uuid4
 
@@ -23,14 +22,12 @@ STEPS = ["split", "review", "export"]
 CHOICES = ["all", "accepted", "rejected", "commented", "open"]
 ACTIONS = {  # methods of Review: the steps that have it (none: it needs no look at the session), and what a form sends for it
     **{name: (["review"], []) for name in ("accept", "reject", "clear", "undecided")}, "comment": (["review"], ["value", "to"]),
-    **{name: (STEPS[:2], []) for name in ("next", "previous")}, "go": (STEPS[:2], ["to"]), "merge": (["split"], []), "split": (["split"], ["to"]),
+    "next": (STEPS[:2], []), "previous": (STEPS[:2], []), "go": (STEPS[:2], ["to"]), "merge": (["split"], []), "split": (["split"], ["to"]),
     "choose": (["export"], ["value"]), "undo": ([], []), "redo": ([], []), "rename": ([], ["value"])}
 UNTITLED, MAX_BYTES, MAX_CLAUSES, MAX_COMMENT = "Untitled", 1_000_000, 20_000, 2_000
-BLOCK = 10_000  # characters whose notes are one step
-WINDOW = 20  # clauses shown at once
+BLOCK, WINDOW = 10_000, 20  # characters whose notes are one step; clauses shown at once
 
 # -- documents
-
 def read_text(data):
     "The text of an upload; `ValueError` says to a person what is wrong with it."
     if len(data) > MAX_BYTES: raise ValueError(f"The file is too big: at most {MAX_BYTES // 1_000_000} MB of text.")
@@ -42,12 +39,8 @@ def read_text(data):
 
 def find_starts(text):
     "Where each paragraph begins; each line, if there is no empty line."
-    lines_alone = "\n\n" not in text.strip()
-    starts, position, after_blank = [], 0, True
-    for line in text.split("\n"):
-        if line.strip() and (after_blank or lines_alone): starts.append(position)
-        after_blank = not line.strip()
-        position += len(line) + 1
+    before = r"(?:\A|^[^\S\n]*\n)" if "\n\n" in text.strip() else "^"
+    starts = [match.end() for match in re.finditer(before + r"(?=.*\S)", text, re.MULTILINE)]
     if len(starts) > MAX_CLAUSES: raise ValueError(f"The text has {len(starts):,} clauses: at most {MAX_CLAUSES:,}.")
     return starts
 
@@ -63,15 +56,7 @@ def start_session(store: WorkflowStateStore, flow_id, name, data):
     return session_id
 
 # -- one session
-
-@dataclass
-class Clause:
-    number: int   # 1 is the first
-    start: int    # where in the text
-    text: str
-    verdict: str  # accepted, rejected or open
-    comment: str
-
+Clause = namedtuple("Clause", "number start text verdict comment")  # 1 is the first; where in the text; accepted, rejected or open
 # Other programs write into the database too, so these make something of whatever is stored.
 def read_edits(split): return {int(key): value for key, value in split.items() if re.fullmatch("[0-9]{1,9}", key) and isinstance(value, bool)}
 def read_starts(text, starts, edits):
@@ -97,7 +82,7 @@ class Review:
         self._edits, self._notes = read_edits(one.step("split")), read_notes(one.step("review"))  # here too, of an earlier version
         for block in range(len(self.text) // BLOCK + 1): self._notes.update(read_notes(one.step(f"review/{block}").get("notes")))
         self.only = one.step("export").get("only") if one.step("export").get("only") in CHOICES else "all"
-        self.actions = read_int(one.state.get("actions"))
+        self.actions = read_int(one.state.get("actions"))  # how many led here
         self._count()
         self.here = self.index(read_int(one.state.get("cursor")))
 
@@ -145,41 +130,34 @@ class Review:
         "The address of what undo or redo has changed, if it is not in sight. The number in its label is right again now."
         if not self.moved: return None
         step = next((step for step in STEPS if any(key.startswith("_step_" + step) for key in self.moved.keys)), self.step)
-        number = re.search("[0-9]+", self.moved.label)
-        i = min(int(number[0]), len(self.starts)) - 1 if number else self.here
+        i = min(*map(int, re.findall("[0-9]+", self.moved.label)[:1] or [self.here + 1]), len(self.starts)) - 1
         if step != self.step or self.here - i not in (0, 1): return f"{step}?at={self.starts[i]}"
 
     def go(self, to): self._write(at=self.index(to))
     def next(self): self._write(at=self.here + 1)
     def previous(self): self._write(at=self.here - 1)
     def undecided(self):
-        after = [*self.starts[self.here + 1:], *self.starts[:self.here + 1]]
-        start = next((start for start in after if read_verdict(self.note(start)) == "open"), None)
-        if start is None: raise ValueError("All clauses have a verdict.")
-        self.go(start)
-
+        if self.done == len(self.starts): raise ValueError("All clauses have a verdict.")
+        self.go(next(start for start in self.starts[self.here + 1:] + self.starts if read_verdict(self.note(start)) == "open"))
     def merge(self):
         if self.here + 1 == len(self.starts): raise ValueError("This is the last clause.")
         one, two = self.clauses(self.here, 2)
         differ, comment = one.verdict != two.verdict, "\n".join(filter(None, [one.comment, two.comment]))
-        notes = replace(one, verdict="open" if differ else one.verdict, comment=comment), replace(two, verdict="open", comment="")
+        notes = one._replace(verdict="open" if differ else one.verdict, comment=comment), two._replace(verdict="open", comment="")
         self._write(f"Merge clauses {one.number} and {two.number}" + ", clear their verdicts" * differ, edits={two.start: False}, notes=notes)
-
     def split(self, to):
         one = self.clause(self.index(to))
         if to not in split_points(one): raise ValueError("A clause can't be split there.")
         self._write(f"Split clause {one.number}" + ", clear its verdict" * (one.verdict != "open"), one.number - 1, edits={to: True},
-                    notes=[replace(one, verdict="open"), Clause(0, to, "", "open", "")])  # nobody has judged the parts
-
+                    notes=[one._replace(verdict="open"), Clause(0, to, "", "open", "")])  # nobody has judged the parts
     def accept(self): self._decide("Accept", self.here, self.here + 1, verdict="accepted")
     def reject(self): self._decide("Reject", self.here, self.here + 1, verdict="rejected")
     def clear(self): self._decide("Clear verdict on", self.here, self.here, verdict="open")
     def comment(self, value, to): self._decide("Comment on", self.index(to), self.here, f"comment {to}", comment=value.strip())  # sent while it is typed
-    def _decide(self, verb, i, at, group=None, **new): self._write(f"{verb} clause {i + 1}", at, notes=[replace(self.clause(i), **new)], group=group)
-
+    def _decide(self, verb, i, at, group=None, **new): self._write(f"{verb} clause {i + 1}", at, notes=[self.clause(i)._replace(**new)], group=group)
     def choose(self, value):
         if value not in CHOICES: raise ValueError("There is no such choice.")
-        self._write(f"Export {value} clauses", only=value if value != self.only else None)
+        self._write(f"Export {value} clauses" if value != self.only else None, only=value)
     def undo(self): self._say("Undone", self.store.undo(*self.ids, force=["cursor"], expected_revision=self.revision))  # wherever the cursor is by now
     def redo(self): self._say("Redone", self.store.redo(*self.ids, force=["cursor"], expected_revision=self.revision))
     def _say(self, verb, entries): self.said, self.moved = (f"{verb}: {entries[0].label}", entries[0]) if entries else ("", None)
@@ -194,11 +172,6 @@ def notes_on(clauses):
     if any(len(c.comment) > MAX_COMMENT for c in clauses): raise ValueError(f"A comment has at most {MAX_COMMENT:,} characters.")
     if any(re.search("[\ud800-\udfff]", c.comment) for c in clauses): raise ValueError("This comment holds half of a character.")
     return {str(c.start): {"verdict": c.verdict, "comment": c.comment} for c in clauses}
-
-def is_wrapped(text):
-    "Whether its lines are broken where a page ended: a narrow screen breaks them anew."
-    lines = text.split("\n")
-    return len(lines) > 1 and min(map(len, lines[:-1])) > 45
 
 def split_points(clause, most=100):
     "Where in the text a clause can be split: before a line, or after the end of a sentence."
@@ -225,16 +198,14 @@ def click(store, flow_id, session_id, action, form):
     return after
 
 def as_markdown(review):
-    parts = [f"# {review.label}"]
-    for c in review.exported():
-        parts.append(f"## {c.number}: {c.verdict}\n\n" + "\n".join(f"> {line}" for line in c.text.split("\n")) + (f"\n\n{c.comment}" if c.comment else ""))
-    return "\n\n".join(parts) + "\n"
+    quoted = lambda text: "\n".join(f"> {line}" for line in text.split("\n"))
+    parts = [f"## {c.number}: {c.verdict}\n\n{quoted(c.text)}" + f"\n\n{c.comment}" * bool(c.comment) for c in review.exported()]
+    return "\n\n".join([f"# {review.label}", *parts]) + "\n"
 
 def file_name(review, kind): return re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", re.sub(r"\.(txt|md|text)$", "", review.label)) + f" (reviewed).{kind}"
-def as_json(review): return json.dumps({"label": review.label, "clauses": [asdict(c) for c in review.exported()]}, ensure_ascii=False, indent=1)
+def as_json(review): return json.dumps({"label": review.label, "clauses": [c._asdict() for c in review.exported()]}, ensure_ascii=False, indent=1)
 
 # -- in a list of sessions. Deleting can be undone: the step a session is at says that it is deleted, and a day later it is
-
 _DELETED = "deleted/"
 def is_deleted(summary): return (summary.current_step or "").startswith(_DELETED)
 def delete(store, flow_id, session_id, revision, deleted=True):

@@ -60,7 +60,8 @@ def start(server, page, text=TEXT, name='lease.txt', step=None):
     return page
 
 def to_step(page, step):
-    with page.expect_navigation(): page.click(f'.steps >> text={step}')
+    page.click(f'.steps >> text={step}')
+    expect(page.locator('#title')).to_contain_text(f': {step.lower()}')
 
 def at(page, number): expect(page.locator('[aria-current=true] .number')).to_have_text(str(number))
 

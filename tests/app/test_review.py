@@ -355,3 +355,31 @@ def test_without_the_extra_a_sentence_is_said(missing):
     code = f"import runpy, sys; sys.modules['{missing}'] = None; runpy.run_module('examples.review_app', run_name='__main__')"
     run = subprocess.run([sys.executable, '-c', code], cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert run.returncode == 1 and run.stderr.count('\n') == 1 and 'pip install -e ".[app]"' in run.stderr
+
+# -- several hosts
+
+def test_the_database_may_be_a_server(web, monkeypatch, tmp_path):
+    import cjm_workflow_state.state_store as module
+    monkeypatch.setattr(module, 'PostgresWorkflowStateStore', lambda conninfo: ('postgres', conninfo), raising=False)
+    assert web.open_store('postgresql://ana@db/reviews') == ('postgres', 'postgresql://ana@db/reviews')
+    with web.open_store(str(tmp_path/'x.db')) as store: assert isinstance(store, SQLiteWorkflowStateStore)
+    monkeypatch.setenv('REVIEW_KEY', 'shared')
+    assert web.secret_key('postgresql://db') == web.secret_key(str(tmp_path/'x.db')) == 'shared' and not (tmp_path/'x.key').exists()
+    monkeypatch.delenv('REVIEW_KEY')
+    assert len(web.secret_key(str(tmp_path/'x.db'))) == 64 and web.secret_key(str(tmp_path/'x.db')) == (tmp_path/'x.key').read_text()
+
+def test_a_server_needs_a_key_that_all_hosts_share(monkeypatch):
+    pytest.importorskip('fasthtml', reason='fasthtml is not installed')
+    monkeypatch.delenv('REVIEW_KEY', raising=False)
+    run = subprocess.run([sys.executable, '-m', 'examples.review_app', '--db', 'postgresql://secret@db/x'], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert run.returncode == 2 and 'REVIEW_KEY' in run.stderr and 'secret@' not in run.stderr
+
+def test_what_another_host_put_back_is_not_purged(store, sid):
+    rv.delete(store, 'f', sid, 1)
+    class Late(Counted):
+        def list_sessions(self, *a, **kw):
+            found = self.store.list_sessions(*a, **kw)
+            rv.put_back(self.store, 'f', sid, 2)
+            return found
+    rv.purge(Late(store), 'f', timedelta(days=-1))
+    assert rv.Review(store, 'f', sid).label == 'x.txt'

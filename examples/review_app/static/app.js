@@ -6,6 +6,14 @@ const current = () => document.querySelector("[aria-current=true] .number, .choi
 const unsaved = () => { const box = find("comment"); return Boolean(box) && box.value !== box.defaultValue; };
 const tell = text => { find("notice").textContent = text; };
 
+Object.assign(htmx.config, {
+  allowEval: false, includeIndicatorStyles: false, historyEnabled: false,
+  responseHandling: [
+    { code: "204", swap: false }, { code: "2..", swap: true },
+    { code: "(4..|503)", swap: true, target: "#notice", swapOverride: "innerHTML" },  // what is refused leaves the clauses where they are
+    { code: "...", swap: false, error: true }],
+});
+
 // -- what is on its way
 const running = new Set();  // requests that the server has not answered
 let waiting = null;         // what is to be done once all of them are
