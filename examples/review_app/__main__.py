@@ -1,6 +1,5 @@
 "Start the app; the server prints its address."
 import argparse, os, sys
-
 try: import fasthtml, uvicorn  # noqa: E401
 except ModuleNotFoundError as error: sys.exit(f'The app needs {error.name}, which is not installed: pip install -e ".[app]"')
 

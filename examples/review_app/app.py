@@ -1,5 +1,6 @@
 "The web side of the review: pages, routes and cookies. What a click does is in review.py."
 import json, os, re, secrets
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
@@ -20,20 +21,16 @@ def open_store(db) -> WorkflowStateStore:
     if not db.startswith("postgresql://"): return SQLiteWorkflowStateStore(db)
     from cjm_workflow_state.state_store import PostgresWorkflowStateStore
     return PostgresWorkflowStateStore(db)
-
 def secret_key(db):
     "The key that signs the cookies: REVIEW_KEY, which all hosts have to share; for a file, made once beside it, readable by its owner alone."
     if os.environ.get("REVIEW_KEY") or "://" in db: return os.environ["REVIEW_KEY"]
     path = Path(db).with_suffix(".key")
-    try:
-        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file: file.write(secrets.token_hex(32))
-    except FileExistsError: pass
+    with suppress(FileExistsError), open(path, "x", opener=lambda *file: os.open(*file, 0o600)) as file: file.write(secrets.token_hex(32))
     return path.read_text()
 
 FORMS, NO_FORM = ("application/x-www-form-urlencoded", "multipart/form-data"), ("This is no form.", 415)
-HEADERS = {  # of every answer: nothing from anywhere else, no inline scripts, no frames, no guesses, nothing kept
-    "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'; form-action 'self'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff"}
+HEADERS = {"X-Content-Type-Options": "nosniff",  # of every answer: nothing from anywhere else, no inline scripts, no frames, no guesses
+    "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"}
 def refusal(method, headers):
     "What to say to what no page of this app sends, before anything of it is read or kept."
     length, host = headers.get("content-length", "0"), headers.get("host", "")
@@ -41,8 +38,7 @@ def refusal(method, headers):
     if method == "POST" and headers.get("origin", "//" + host).rpartition("//")[2] != host: return "This came from a page of another site.", 403
     if method == "POST" and not headers.get("content-type", "").startswith(FORMS): return NO_FORM
 
-DB = os.environ.get("REVIEW_DB", "review_app.db")
-store = open_store(DB)  # one for each process, shared by all of its threads
+store = open_store(DB := os.environ.get("REVIEW_DB", "review_app.db"))  # one for each process, shared by all of its threads
 for flow_id in store.list_flows(): rv.purge(store, flow_id)
 
 fh_cfg.indent = False  # white space in a clause's text is kept, so none may be added to it
@@ -64,13 +60,13 @@ async def app(scope, receive, send):
         await send(message)
     refused = scope["type"] == "http" and refusal(scope["method"], Headers(scope=scope))
     await (PlainTextResponse(*refused) if refused else web)(scope, receive, answer)
-
 def flow_of(session):
     "Each visitor's sessions are a flow of their own, named in the signed cookie: nobody else's can be asked for, whatever the address says."
     if "visitor" not in session: session["visitor"] = str(uuid4())
     return f"review/{session['visitor']}"
 
 # -- the list of sessions
+STALE = "This session was changed in another tab or window, or by a click whose answer got lost, so nothing was done here."
 def row(summary, n):
     label, address = summary.label or rv.UNTITLED, f"/s/{summary.session_id}/"
     fields = Hidden(summary.revision, name="revision"), Hidden(n, name="n")
@@ -90,10 +86,8 @@ def home(flow, n=0, error=None):
         Button("Start", cls="main"), method="post", action="/new", enctype="multipart/form-data")
     return (Title("Review"), Header(H1("Review")), Main(Div(error, id="notice", role="alert"), new, H2(f"Your sessions ({count})"),
         Ul(*[row(s, n) for s in sessions], cls="sessions") if sessions else P("None yet."), Nav(*pages, aria_label="Pages") if pages else ""))
-
 @web.get("/")
 def index(session, n: int = 0): return home(flow_of(session), n)
-
 @web.post("/new")
 def new(session, form: dict):
     file, sample = form.get("file"), form.get("sample")
@@ -108,9 +102,8 @@ def change_list(flow, sid, change, form):
     try:
         change(store, flow, sid, rv.read_field(form, "revision"))
         return Redirect(f"/?n={rv.read_field(form, 'n')}")
-    except StaleSessionError: error = "That session was changed in another tab, so nothing was done. This is how it is now."
-    except ValueError as refused: error = str(refused)
-    return FtResponse(home(flow, error=error), status_code=409)
+    except (StaleSessionError, ValueError) as error:
+        return FtResponse(home(flow, error=STALE if isinstance(error, StaleSessionError) else str(error)), status_code=409)
 
 # -- one session
 def progress(done, count, **kw): return Label(Progress(value=done, max=count), f"{done:,} of {count:,} reviewed", cls="progress", **kw)
@@ -119,7 +112,6 @@ def split_body(clause):
     for part, at in zip((clause.text[a:b] for a, b in zip(cuts, cuts[1:])), cuts):
         if at: yield Button("✂", id=f"cut{clause.start + at}", data_do="split", data_to=clause.start + at, cls="cut", aria_label=f"Split before “{part[:30]}”")
         yield Span(part)
-
 def clause_card(review, clause, here):
     number = A(clause.number, id=f"go{clause.start}", href=f"{review.step}?at={clause.start}", data_do="go", data_to=clause.start, cls="number button", aria_label=f"Clause {clause.number}")
     wrapped = "\n" in clause.text and not re.search("(?m)^.{,45}\n", clause.text)  # its lines end where those of a page did: narrow screens break them anew
@@ -131,7 +123,6 @@ def clause_card(review, clause, here):
                            maxlength=rv.MAX_COMMENT, hx_post="comment", hx_trigger="change, input changed delay:1s", hx_swap="none",
                            hx_disabled_elt="unset", hx_vals=json.dumps({"to": clause.start}), dir="auto")
     return Li(Div(number, verdict), text, comment, id=f"c{clause.start}", cls=clause.verdict, aria_current="true" if here else None)
-
 def clauses(review):
     shown, count = review.window(), len(review.starts)
     first, last = shown[0].number, shown[-1].number
@@ -139,12 +130,10 @@ def clauses(review):
     return [Ol(*[clause_card(review, c, c.number == review.here + 1) for c in shown], cls="clauses"),
             Nav(turn("← Earlier", "earlier", "[", max(first - 1 - rv.WINDOW, 0), first == 1), Span(f"Clauses {first:,} to {last:,} of {count:,}"),
                 turn("Later →", "later", "]", min(last, count - 1), last == count), aria_label="Pages")]
-
 def export(review):
     choices = [Button(c, id=f"choose-{c}", data_do="choose", data_value=c, aria_pressed=str(c == review.only).lower()) for c in rv.CHOICES]
     return [H2("Export"), P("Which clauses?"), Div(*choices, cls="choices"), P(f"Clauses chosen: {len(review.chosen()):,}"),
             P(A("Markdown", href="export.md", download=True, cls="button main"), " ", A("JSON", href="export.json", download=True, cls="button main"))]
-
 def content(review): return export(review) if review.step == "export" else clauses(review)
 def words(review):
     "What else an answer puts in its place: the buttons and boxes stay, as a click on one that goes would be lost, and so would the focus."
@@ -152,15 +141,13 @@ def words(review):
     yield Hidden(review.revision, id="revision", name="revision", hx_swap_oob="true")
     yield put(H1, f"{review.label}: {review.step}", id="title", cls="unseen", dir="auto")
     count, here = len(review.starts), review.clause(review.here)
-    ready = review.step == "review" and review.done == count
     yield progress(review.done, count, id="progress", hx_swap_oob="true")
-    yield put(P, ready and ("All clauses have a verdict. ", A("Export", href="export", cls="button main")) or "", id="ready")
+    yield put(P, *("All clauses have a verdict. ", A("Export", href="export", cls="button main")) * (review.step == "review" and review.done == count), id="ready")
     yield put(Span, "Saved. ", review.said and review.said + ". ", f"Clause {here.number:,} of {count:,}" * (review.step != "export") + f", {here.verdict}" * (review.step == "review"), id="said", role="status")
     for verb, entries in ("Undo", review.history().undo), ("Redo", review.history().redo):
         nothing = "Older actions are no longer kept" if verb == "Undo" and review.actions else f"Nothing to {verb.lower()}"
         yield Span(f"{verb}: {entries[0].label}" if entries else nothing, id=f"{verb.lower()}-label", cls=None if entries else "none", hx_swap_oob="true")
     yield put(Div, id="notice", role="alert")
-
 def name_box(review):
     return Input(value="" if review.label == rv.UNTITLED else review.label, id="name", name="value", hx_post="rename", hx_trigger="change", hx_swap_oob="true", dir="auto",
                  aria_label="Name of this session", placeholder=rv.UNTITLED, maxlength=200, autocomplete="off")
@@ -184,20 +171,15 @@ def session_page(review):
         Footer(P(said, cls="sign"), Div(*actions, cls="actions"), Div(undo, redo, cls="undo")),
         Dialog(H2("Keys", id="help-title"), Dl(), P("Escape, or Ctrl and Enter, leaves a comment; it is saved as you type."), Button("Close"), id="help", aria_labelledby="help-title"))
 
-STALE = "This session was changed in another tab or window, or by a click whose answer got lost, so nothing was done here."
 def notice(status, message, link=None, text="Reload"): return FtResponse(P(message, " ", link and A(text, href=link, cls="button")), status_code=status)
-
 @web.get("/s/{sid}/news")
 def news(session, sid: str, revision: int):
     summary = store.get_session_summary(flow_of(session), sid)
     return Response(status_code=204) if summary and summary.revision == revision else notice(409, STALE, f"/s/{sid}/")
-
 @web.get("/s/{sid}/export.{kind}")
 def download(session, sid: str, kind: str):
-    write, media = {"md": (rv.as_markdown, "text/markdown"), "json": (rv.as_json, "application/json")}.get(kind, (None, None))
-    try: review = write and rv.Review(store, flow_of(session), sid)
-    except LookupError: review = None
-    if not review: return PlainTextResponse("There is no such session, or no such format.", 404)
+    try: (write, media), review = {"md": (rv.as_markdown, "text/markdown"), "json": (rv.as_json, "application/json")}[kind], rv.Review(store, flow_of(session), sid)
+    except LookupError: return PlainTextResponse("There is no such session, or no such format.", 404)
     name = quote(rv.file_name(review, kind), errors="replace")
     return Response(write(review), media_type=media, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
 

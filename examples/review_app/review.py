@@ -1,7 +1,6 @@
 """A document that a person reviews clause by clause: what is kept, and what each click does to it. No web framework in here.
 
-A session has cursor, the clause that the person is at, actions, how many led here, and
-progress: clauses decided, of how many (a list of sessions reads nothing else).
+A session has cursor, the clause that the person is at, actions, how many led here, and progress: clauses decided, of how many.
 step upload:    text, and starts: where in the text each clause begins; written once
 step split:     "1204": false          the clause that began at 1204 was merged into the one before it (true: one was split there)
 step review/0:  "notes": {"1204": {}}  verdict and comment on the clause that begins at 1204
@@ -19,7 +18,7 @@ from uuid import uuid4
 from cjm_workflow_state.state_store import StaleSessionError, UndoEntry, UndoHistory, WorkflowStateStore
 
 STEPS = ["split", "review", "export"]
-CHOICES = ["all", "accepted", "rejected", "commented", "open"]
+VERDICTS, CHOICES = ("accepted", "rejected"), ["all", "accepted", "rejected", "commented", "open"]
 ACTIONS = {  # methods of Review: the steps that have it (none: it needs no look at the session), and what a form sends for it
     **{name: (["review"], []) for name in ("accept", "reject", "clear", "undecided")}, "comment": (["review"], ["value", "to"]),
     "next": (STEPS[:2], []), "previous": (STEPS[:2], []), "go": (STEPS[:2], ["to"]), "merge": (["split"], []), "split": (["split"], ["to"]),
@@ -36,14 +35,12 @@ def read_text(data):
     if "\0" in text: raise ValueError("This is not a text file: it has NUL characters.")
     if not text.strip(): raise ValueError("The file is empty.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
 def find_starts(text):
     "Where each paragraph begins; each line, if there is no empty line."
     before = r"(?:\A|^[^\S\n]*\n)" if "\n\n" in text.strip() else "^"
     starts = [match.end() for match in re.finditer(before + r"(?=.*\S)", text, re.MULTILINE)]
     if len(starts) > MAX_CLAUSES: raise ValueError(f"The text has {len(starts):,} clauses: at most {MAX_CLAUSES:,}.")
     return starts
-
 def one_line(name): return " ".join(name.split())[:200] or None
 def start_session(store: WorkflowStateStore, flow_id, name, data):
     "A new session for an uploaded file: there as a whole, with its text and its name, or not at all."
@@ -60,10 +57,10 @@ Clause = namedtuple("Clause", "number start text verdict comment")  # 1 is the f
 # Other programs write into the database too, so these make something of whatever is stored.
 def read_edits(split): return {int(key): value for key, value in split.items() if re.fullmatch("[0-9]{1,9}", key) and isinstance(value, bool)}
 def read_starts(text, starts, edits):
-    starts = {s for s in starts if type(s) is int and edits.get(s, True)} | {s for s, is_start in edits.items() if is_start}
-    return sorted(s for s in starts if 0 <= s < len(text)) or [0]
+    starts = {s for s in starts if type(s) is int and 0 <= s < len(text)} | {s for s, kept in edits.items() if kept and s < len(text)}
+    return sorted(starts - {s for s, kept in edits.items() if not kept}) or [0]
 def read_notes(notes): return {key: note for key, note in notes.items() if isinstance(note, dict)} if isinstance(notes, dict) else {}
-def read_verdict(note): return note.get("verdict") if note.get("verdict") in ("accepted", "rejected") else "open"
+def read_verdict(note): return note.get("verdict") if note.get("verdict") in VERDICTS else "open"
 def read_comment(note): return note["comment"].encode(errors="replace").decode() if isinstance(note.get("comment"), str) else ""
 def read_int(value): return value if isinstance(value, int) else 0
 
@@ -85,12 +82,9 @@ class Review:
         self.actions = read_int(one.state.get("actions"))  # how many led here
         self._count()
         self.here = self.index(read_int(one.state.get("cursor")))
-
-    def _count(self):
-        self.starts = read_starts(self.text, self._starts, self._edits)
-        decided = {key for key, note in self._notes.items() if read_verdict(note) != "open"}
-        self.done = len(decided.intersection(map(str, self.starts)))
-
+    def _count(self, edits=True):
+        if edits: self.starts = read_starts(self.text, self._starts, self._edits)
+        self.done = len({key for key, note in self._notes.items() if note.get("verdict") in VERDICTS}.intersection(map(str, self.starts)))
     def index(self, position): return max(bisect_right(self.starts, position) - 1, 0)
     def window(self): return self.clauses(self.here // WINDOW * WINDOW, WINDOW)  # the page that the cursor is on
     def clauses(self, first=0, most=MAX_BYTES): return [self.clause(i) for i in range(first, min(first + most, len(self.starts)))]
@@ -107,7 +101,7 @@ class Review:
         with self.store.edit_session(*self.ids, expected_revision=self.revision, undo_label=label, undo_group=label and group) as s:
             self._edits.update(edits)
             self._notes.update(notes_on(notes))
-            if edits or notes: self._count()
+            if edits or notes: self._count(edits)
             self.here, self.step, self.only = self.index(at), step or self.step, only or self.only
             self.actions, self.said = self.actions + bool(label), label or ""
             if edits: s.step("split").update({str(start): kept for start, kept in edits.items()})
@@ -125,14 +119,12 @@ class Review:
         if step not in STEPS: raise LookupError("There is no such step.")
         at = self.here if at is None else self.index(at)
         if (step, at) != (self.step, self.here): self._write(at=at, step=step)
-
     def elsewhere(self):
         "The address of what undo or redo has changed, if it is not in sight. The number in its label is right again now."
         if not self.moved: return None
         step = next((step for step in STEPS if any(key.startswith("_step_" + step) for key in self.moved.keys)), self.step)
         i = min(*map(int, re.findall("[0-9]+", self.moved.label)[:1] or [self.here + 1]), len(self.starts)) - 1
         if step != self.step or self.here - i not in (0, 1): return f"{step}?at={self.starts[i]}"
-
     def go(self, to): self._write(at=self.index(to))
     def next(self): self._write(at=self.here + 1)
     def previous(self): self._write(at=self.here - 1)
@@ -172,12 +164,9 @@ def notes_on(clauses):
     if any(len(c.comment) > MAX_COMMENT for c in clauses): raise ValueError(f"A comment has at most {MAX_COMMENT:,} characters.")
     if any(re.search("[\ud800-\udfff]", c.comment) for c in clauses): raise ValueError("This comment holds half of a character.")
     return {str(c.start): {"verdict": c.verdict, "comment": c.comment} for c in clauses}
-
 def split_points(clause, most=100):
     "Where in the text a clause can be split: before a line, or after the end of a sentence."
-    found = re.finditer(r"\n\s*|(?<=[.;:!?])[^\S\n]+", clause.text)
-    return [clause.start + match.end() for match, _ in zip(found, range(most))]
-
+    return [clause.start + match.end() for match in re.finditer(r"\n\s*|(?<=[.;:!?])[^\S\n]+", clause.text)][:most]
 def read_field(form, name):
     "What a form says; `ValueError` if it is nothing that a page of this app sends."
     value = form.get(name)
@@ -196,12 +185,9 @@ def click(store, flow_id, session_id, action, form):
     after = review if steps else Review(store, flow_id, session_id)
     after.said, after.moved = review.said, review.moved
     return after
-
 def as_markdown(review):
-    quoted = lambda text: "\n".join(f"> {line}" for line in text.split("\n"))
-    parts = [f"## {c.number}: {c.verdict}\n\n{quoted(c.text)}" + f"\n\n{c.comment}" * bool(c.comment) for c in review.exported()]
+    parts = [f"## {c.number}: {c.verdict}\n\n" + re.sub("(?m)^", "> ", c.text) + f"\n\n{c.comment}" * bool(c.comment) for c in review.exported()]
     return "\n\n".join([f"# {review.label}", *parts]) + "\n"
-
 def file_name(review, kind): return re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", re.sub(r"\.(txt|md|text)$", "", review.label)) + f" (reviewed).{kind}"
 def as_json(review): return json.dumps({"label": review.label, "clauses": [c._asdict() for c in review.exported()]}, ensure_ascii=False, indent=1)
 
@@ -214,12 +200,10 @@ def delete(store, flow_id, session_id, revision, deleted=True):
         if s.revision != revision: raise StaleSessionError(revision, s.revision)
         s.current_step = _DELETED + (s.current_step or STEPS[0]) if deleted else s.current_step.removeprefix(_DELETED)
 def put_back(store, flow_id, session_id, revision): delete(store, flow_id, session_id, revision, deleted=False)
-
 def progress(store, summary):
     "Clauses decided, and all of them: a small key of its own, so that a list reads no text."
     found = store.get_state(summary.flow_id, summary.session_id, keys=["progress"]).get("progress")
     return found if isinstance(found, list) and [type(n) for n in found] == [int, int] else (0, 1)
-
 def purge(store, flow_id, kept=timedelta(days=1)):
     "Delete for good what was deleted longer than `kept` ago, and not put back meanwhile."
     limit = (datetime.now(timezone.utc) - kept).strftime("%Y-%m-%d %H:%M:%S")

@@ -3,8 +3,11 @@ import json
 import random
 import subprocess
 import sys
+import time
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -302,6 +305,47 @@ def test_the_list_reads_no_document(web, client, url, monkeypatch):
     for page in (client.get('/'), client.post(url + 'delete', data={'revision': revision, 'n': 0})):  # the second one is refused
         assert '1 of 3 reviewed' in page.text
     assert len(rows) >= 6 and not [word for word in ('Still two.', '_step_', '"text"', '"starts"') if word in str(rows)], rows
+
+def test_a_click_at_10000_clauses_is_timed(web, client, monkeypatch, capsys):
+    "Prints what the server and the library in it need; asserts no times."
+    text = '\n\n'.join(f'Clause {i}. It says a thing that somebody has to read. And another; so.' for i in range(10_000))
+    url = client.post('/new', files={'file': ('big.txt', text.encode())}, follow_redirects=False).headers['location']
+    one = find(web, url)
+    with web.store.edit_session(one.flow_id, one.session_id) as s:
+        s.current_step = 'review'
+        for start in one.step('upload')['starts']:
+            s.step(f'review/{start // rv.BLOCK}').setdefault('notes', {})[str(start)] = {'verdict': 'accepted', 'comment': 'x'}
+
+    class Timed(Counted):
+        seconds = 0
+        def __getattr__(self, name):
+            found = getattr(self.store, name)
+            if not callable(found) or isinstance(found, type): return found
+            if name == 'edit_session': return lambda *a, **kw: self.edit(found(*a, **kw))
+            return lambda *a, **kw: self.timed(found, *a, **kw)
+        def timed(self, f, *a, **kw):
+            start = time.perf_counter()
+            try: return f(*a, **kw)
+            finally: self.seconds += time.perf_counter() - start
+        @contextmanager
+        def edit(self, block):
+            with ExitStack() as stack:
+                s = self.timed(block.__enter__)
+                stack.push(lambda *error: self.timed(block.__exit__, *error))
+                yield s
+
+    monkeypatch.setattr(web, 'store', timed := Timed(web.store))
+    for action, form in {'accept': {}, 'reject': {}, 'next': {}, 'undo': {}, 'comment': {'to': '0'}, 'undecided': {}, 'clear': {}}.items():
+        took, inside = [], []
+        for i in range(15):
+            revision = str(find(web, url).revision)
+            timed.seconds, start = 0, time.perf_counter()
+            answer = client.post(url + action, data={'revision': revision, **form, 'value': f'hm {i}'}, headers={'HX-Request': 'true'})
+            took.append(time.perf_counter() - start)
+            inside.append(timed.seconds)
+            assert answer.status_code == (422 if action == 'undecided' else 200), answer.text
+        with capsys.disabled(): print(f'\nnote: 10,000 clauses, all decided: {action} {median(took) * 1000:.1f} ms ({min(took) * 1000:.1f} at best), of which the library {median(inside) * 1000:.1f} ({min(inside) * 1000:.1f})', end='')
+    assert '9,999 of 10,000 reviewed' in answer.text
 
 @pytest.mark.parametrize('headers, body', [
     ({'content-type': 'application/json'}, b'{'), ({'content-type': 'application/json'}, b'[1]'), ({'content-type': 'application/json'}, b'{"revision": 2}'),
