@@ -140,6 +140,19 @@ def test_a_key_that_is_held_is_one_click(server, visit):
     at(page, 4)
     assert len(session(server, page)[1]) == 2
 
+def test_what_is_typed_before_the_comment_box_is_there_is_no_click(server, visit):
+    page = start(server, visit(server), step='Review')
+    held = []
+    page.route('**/accept', lambda route: held.append(route))
+    page.keyboard.press('a')
+    until(page, "document.body.matches('.busy')")
+    page.keyboard.type('cr')  # the box that comes with the answer is asked for; then the first letter is typed
+    held.pop().continue_()
+    expect(page.locator('#comment')).to_be_focused()
+    at(page, 2)
+    settled(page)
+    assert list(session(server, page)[1].values()) == ['accepted']
+
 def test_keys_are_named_on_their_buttons_and_in_a_help(server, visit):
     page = start(server, visit(server), step='Review')
     assert page.locator('footer button:not([aria-keyshortcuts])').count() == 0

@@ -255,6 +255,12 @@ def test_a_name_is_one_line_and_may_be_taken_away(store, sid):
     assert [click(' a \r\n# b '), click('x' * 300), click('  ')] == ['a # b', 'x' * 200, 'Untitled']
     with pytest.raises(ValueError): click('\ud800')
 
+@pytest.mark.parametrize('label, name', [
+    ('x.txt', 'x (reviewed).md'), ('a/b\\c: "d"?.md', 'a_b_c_ _d__ (reviewed).md'), ('', 'Untitled (reviewed).md'), ('v1.2 ž', 'v1.2 ž (reviewed).md')])
+def test_a_download_is_named_after_the_document_in_what_any_system_takes(store, sid, label, name):
+    store.set_session_label('f', sid, label)
+    assert rv.file_name(rv.Review(store, 'f', sid), 'md') == name
+
 # -- the web side, without a browser
 
 @pytest.fixture(scope='module')
