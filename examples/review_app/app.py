@@ -1,8 +1,8 @@
 "The web side of the review: pages, routes and cookies. What a click does is in review.py."
-import json
-import os
-import secrets
+import json, os, re, secrets
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 from fasthtml.common import *
@@ -10,24 +10,27 @@ from python_multipart.exceptions import FormParserError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 
-from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, StaleSessionError, UndoConflictError
+from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, StaleSessionError, UndoConflictError, WorkflowStateStore
 from . import review as rv
 
 HERE = Path(__file__).parent
-SAMPLES = {name: HERE.parents[1]/name for name in ("LICENSE", "README.md", "CONTRIBUTING.md")}
-LISTED = 10  # sessions on one page of the list
+SAMPLES, LISTED = {name: HERE.parents[1]/name for name in ("LICENSE", "README.md", "CONTRIBUTING.md")}, 10  # LISTED: sessions on one page
 
-def secret_key(path):
-    "The key that signs the cookies, made once, readable by its owner alone."
-    try:
-        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file: file.write(secrets.token_hex(32))
-    except FileExistsError: pass
-    return Path(path).read_text()
+def open_store(db) -> WorkflowStateStore:
+    "A file for one machine, or the address of a server for several."
+    if not db.startswith("postgresql://"): return SQLiteWorkflowStateStore(db)
+    from cjm_workflow_state.state_store import PostgresWorkflowStateStore
+    return PostgresWorkflowStateStore(db)
+def secret_key(db):
+    "The key that signs the cookies: REVIEW_KEY, which all hosts have to share; for a file, made once beside it, readable by its owner alone."
+    if os.environ.get("REVIEW_KEY") or "://" in db: return os.environ["REVIEW_KEY"]
+    path = Path(db).with_suffix(".key")
+    with suppress(FileExistsError), open(path, "x", opener=lambda *file: os.open(*file, 0o600)) as file: file.write(secrets.token_hex(32))
+    return path.read_text()
 
 FORMS, NO_FORM = ("application/x-www-form-urlencoded", "multipart/form-data"), ("This is no form.", 415)
-HEADERS = {  # of every answer: nothing from anywhere else, no inline scripts, no frames, no guesses, nothing kept
-    "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'; form-action 'self'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff"}
+HEADERS = {"X-Content-Type-Options": "nosniff",  # of every answer: nothing from anywhere else, no inline scripts, no frames, no guesses
+    "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"}
 def refusal(method, headers):
     "What to say to what no page of this app sends, before anything of it is read or kept."
     length, host = headers.get("content-length", "0"), headers.get("host", "")
@@ -35,22 +38,19 @@ def refusal(method, headers):
     if method == "POST" and headers.get("origin", "//" + host).rpartition("//")[2] != host: return "This came from a page of another site.", 403
     if method == "POST" and not headers.get("content-type", "").startswith(FORMS): return NO_FORM
 
-db_path = Path(os.environ.get("REVIEW_DB", "review_app.db"))
-store = SQLiteWorkflowStateStore(db_path)  # one for each process, shared by all of its threads
+store = open_store(DB := os.environ.get("REVIEW_DB", "review_app.db"))  # one for each process, shared by all of its threads
 for flow_id in store.list_flows(): rv.purge(store, flow_id)
 
 fh_cfg.indent = False  # white space in a clause's text is kept, so none may be added to it
-HTMX = dict(responseHandling=[dict(code="204", swap=False), dict(code="2..", swap=True), dict(code="(4..|503)", swap=True, target="#notice"),
-                              dict(code="...", swap=False, error=True)], allowEval=False, includeIndicatorStyles=False)
 web = FastHTML(
     title="Review", default_hdrs=False, canonical=False, htmlkw={"lang": "en"},
-    hdrs=[Meta(charset="utf-8"), Meta(name="viewport", content="width=device-width, initial-scale=1"), Meta(name="htmx-config", content=json.dumps(HTMX)),
+    hdrs=[Meta(charset="utf-8"), Meta(name="viewport", content="width=device-width, initial-scale=1"),
           Link(rel="icon", href="data:,"), Link(rel="stylesheet", href="/static/style.css"),
           Script(src="/static/htmx.min.js", defer=True), Script(src="/static/app.js", defer=True)],
     # Every button sends the revision that the page shows, and waits for its turn: ten quick clicks are ten actions, in order.
     hx_include="#revision", hx_sync="#page:queue all", hx_target="#page", hx_disabled_elt="#comment",
     routes=[Mount("/static", StaticFiles(directory=HERE/"static"))], exception_handlers={FormParserError: lambda *_: PlainTextResponse(*NO_FORM)},
-    session_cookie="review", secret_key=secret_key(db_path.with_suffix(".key")), same_site="lax")
+    session_cookie="review", secret_key=secret_key(DB), same_site="lax")
 
 async def app(scope, receive, send):
     async def answer(message):
@@ -60,21 +60,20 @@ async def app(scope, receive, send):
         await send(message)
     refused = scope["type"] == "http" and refusal(scope["method"], Headers(scope=scope))
     await (PlainTextResponse(*refused) if refused else web)(scope, receive, answer)
-
 def flow_of(session):
     "Each visitor's sessions are a flow of their own, named in the signed cookie: nobody else's can be asked for, whatever the address says."
     if "visitor" not in session: session["visitor"] = str(uuid4())
     return f"review/{session['visitor']}"
 
 # -- the list of sessions
-
+STALE = "This session was changed in another tab or window, or by a click whose answer got lost, so nothing was done here."
 def row(summary, n):
-    label, address = summary.label or "Untitled", f"/s/{summary.session_id}/"
+    label, address = summary.label or rv.UNTITLED, f"/s/{summary.session_id}/"
     fields = Hidden(summary.revision, name="revision"), Hidden(n, name="n")
-    post = lambda action, text: Form(*fields, Button(text, cls="quiet"), method="post", action=address + action)
-    if rv.is_deleted(summary): return Li(P(Strong(label), " is deleted, for good in a day."), post("put-back", "Put back"), cls="deleted")
+    post = lambda action, text: Form(*fields, Button(text, cls="quiet", aria_label=f"{text}: {label}"), method="post", action=address + action)
+    if rv.is_deleted(summary): return Li(P(Strong(label, dir="auto"), " is deleted, for good in a day."), post("put-back", "Put back"), cls="deleted")
     where = Small(f"At {summary.current_step or rv.STEPS[0]} · {summary.updated_at} UTC")
-    return Li(Div(A(label, href=address), progress(*rv.progress(store, summary)), where), post("delete", "Delete"))
+    return Li(Div(A(label, href=address, dir="auto"), progress(*rv.progress(store, summary)), where), post("delete", "Delete"))
 
 def home(flow, n=0, error=None):
     rv.purge(store, flow)
@@ -86,11 +85,9 @@ def home(flow, n=0, error=None):
         Label("or one of these", Select(*[Option(name) for name in SAMPLES], name="sample")),
         Button("Start", cls="main"), method="post", action="/new", enctype="multipart/form-data")
     return (Title("Review"), Header(H1("Review")), Main(Div(error, id="notice", role="alert"), new, H2(f"Your sessions ({count})"),
-        Ul(*[row(s, n) for s in sessions], cls="sessions") if sessions else P("None yet."), Nav(*pages)))
-
+        Ul(*[row(s, n) for s in sessions], cls="sessions") if sessions else P("None yet."), Nav(*pages, aria_label="Pages") if pages else ""))
 @web.get("/")
 def index(session, n: int = 0): return home(flow_of(session), n)
-
 @web.post("/new")
 def new(session, form: dict):
     file, sample = form.get("file"), form.get("sample")
@@ -105,94 +102,96 @@ def change_list(flow, sid, change, form):
     try:
         change(store, flow, sid, rv.read_field(form, "revision"))
         return Redirect(f"/?n={rv.read_field(form, 'n')}")
-    except StaleSessionError: error = "That session was changed in another tab, so nothing was done. This is how it is now."
-    except ValueError as refused: error = str(refused)
-    return FtResponse(home(flow, error=error), status_code=409)
+    except (StaleSessionError, ValueError) as error:
+        return FtResponse(home(flow, error=STALE if isinstance(error, StaleSessionError) else str(error)), status_code=409)
 
 # -- one session
-
-def progress(done, count): return Label(Progress(value=done, max=count), f"{done:,} of {count:,} reviewed", cls="progress")
-
+def progress(done, count, **kw): return Label(Progress(value=done, max=count), f"{done:,} of {count:,} reviewed", cls="progress", **kw)
 def split_body(clause):
-    cuts = [clause.start, *rv.split_points(clause), clause.start + len(clause.text)]
-    for a, b in zip(cuts, cuts[1:]):
-        if a > clause.start: yield Button("✂", data_do="split", data_to=a, cls="cut", title="Split here", aria_label="Split here")
-        yield Span(clause.text[a - clause.start:b - clause.start])
-
+    cuts = [0, *(at - clause.start for at in rv.split_points(clause)), len(clause.text)]
+    for part, at in zip((clause.text[a:b] for a, b in zip(cuts, cuts[1:])), cuts):
+        if at: yield Button("✂", id=f"cut{clause.start + at}", data_do="split", data_to=clause.start + at, cls="cut", aria_label=f"Split before “{part[:30]}”")
+        yield Span(part)
 def clause_card(review, clause, here):
-    head = [Button(clause.number, data_do="go", data_to=clause.start, cls="number", aria_label=f"Go to clause {clause.number}")]
-    if review.step == "review": head += [Span(clause.verdict, cls=f"verdict {clause.verdict}")]
-    text = P(*split_body(clause), cls="text") if here and review.step == "split" else P(clause.text, cls="text")
-    extra = ""
-    if here and review.step == "review":
-        extra = Textarea(clause.comment, id="comment", name="value", rows=2, placeholder="Comment", aria_label=f"Comment on clause {clause.number}",
-                         maxlength=rv.MAX_COMMENT, hx_post="comment", hx_trigger="change", hx_vals=json.dumps({"to": clause.start}))
-    elif clause.comment and review.step == "review": extra = P(clause.comment, cls="note")
-    return Li(Div(*head), text, extra, id=f"c{clause.start}", cls=clause.verdict, aria_current="true" if here else None)
-
+    number = A(clause.number, id=f"go{clause.start}", href=f"{review.step}?at={clause.start}", data_do="go", data_to=clause.start, cls="number button", aria_label=f"Clause {clause.number}")
+    wrapped = "\n" in clause.text and not re.search("(?m)^.{,45}\n", clause.text)  # its lines end where those of a page did: narrow screens break them anew
+    text = P(*split_body(clause) if here and review.step == "split" else [clause.text], cls="text wrapped" if wrapped else "text", dir="auto")
+    verdict = Span(clause.verdict, cls=f"verdict {clause.verdict}") if review.step == "review" else ""
+    comment = P(clause.comment, cls="note", dir="auto") if clause.comment and review.step == "review" else ""
+    if here and review.step == "review":  # no answer takes this box away while somebody types in it
+        comment = Textarea(clause.comment, id="comment", name="value", rows=2, placeholder="Comment", aria_label=f"Comment on clause {clause.number}",
+                           maxlength=rv.MAX_COMMENT, hx_post="comment", hx_trigger="change, input changed delay:1s", hx_swap="none",
+                           hx_disabled_elt="unset", hx_vals=json.dumps({"to": clause.start}), dir="auto")
+    return Li(Div(number, verdict), text, comment, id=f"c{clause.start}", cls=clause.verdict, aria_current="true" if here else None)
 def clauses(review):
     shown, count = review.window(), len(review.starts)
     first, last = shown[0].number, shown[-1].number
-    pager = Nav(Button("← Earlier", data_do="go", data_to=review.starts[max(first - 1 - rv.WINDOW, 0)], data_key="[", disabled=first == 1),
-                Span(f"Clauses {first:,} to {last:,} of {count:,}"),
-                Button("Later →", data_do="go", data_to=review.starts[min(last, count - 1)], data_key="]", disabled=last == count))
-    return [Ol(*[clause_card(review, c, c.number == review.here + 1) for c in shown], cls="clauses"), pager]
-
+    turn = lambda text, id, key, to, end: Button(text, id=id, data_do="go", data_to=review.starts[to], aria_keyshortcuts=key, aria_disabled=str(end).lower())
+    return [Ol(*[clause_card(review, c, c.number == review.here + 1) for c in shown], cls="clauses"),
+            Nav(turn("← Earlier", "earlier", "[", max(first - 1 - rv.WINDOW, 0), first == 1), Span(f"Clauses {first:,} to {last:,} of {count:,}"),
+                turn("Later →", "later", "]", min(last, count - 1), last == count), aria_label="Pages")]
 def export(review):
-    choices = [Button(choice, data_do="choose", data_value=choice, aria_pressed=str(choice == review.only).lower()) for choice in rv.CHOICES]
-    return [H2("Export"), P("Which clauses?"), Div(*choices, cls="choices"), P(f"Clauses chosen: {len(review.exported()):,}"),
+    choices = [Button(c, id=f"choose-{c}", data_do="choose", data_value=c, aria_pressed=str(c == review.only).lower()) for c in rv.CHOICES]
+    return [H2("Export"), P("Which clauses?"), Div(*choices, cls="choices"), P(f"Clauses chosen: {len(review.chosen()):,}"),
             P(A("Markdown", href="export.md", download=True, cls="button main"), " ", A("JSON", href="export.json", download=True, cls="button main"))]
-
-def content(review):
-    "What stands between the buttons."
-    parts = export(review) if review.step == "export" else clauses(review)
-    return [Hidden(review.revision, id="revision", name="revision"), progress(review.done, len(review.starts)), *parts]
-
+def content(review): return export(review) if review.step == "export" else clauses(review)
 def words(review):
-    "What undo and redo will do, and no notice; put where such words stand, as the buttons themselves stay: a click on one that goes would be lost."
+    "What else an answer puts in its place: the buttons and boxes stay, as a click on one that goes would be lost, and so would the focus."
+    put = lambda tag, *words, id, **kw: tag(*words, id=id, hx_swap_oob="innerHTML", **kw)
+    yield Hidden(review.revision, id="revision", name="revision", hx_swap_oob="true")
+    yield put(H1, f"{review.label}: {review.step}", id="title", cls="unseen", dir="auto")
+    count, here = len(review.starts), review.clause(review.here)
+    yield progress(review.done, count, id="progress", hx_swap_oob="true")
+    yield put(P, *("All clauses have a verdict. ", A("Export", href="export", cls="button main")) * (review.step == "review" and review.done == count), id="ready")
+    yield put(Span, "Saved. ", review.said and review.said + ". ", f"Clause {here.number:,} of {count:,}" * (review.step != "export") + f", {here.verdict}" * (review.step == "review"), id="said", role="status")
     for verb, entries in ("Undo", review.history().undo), ("Redo", review.history().redo):
-        text = f"{verb}: {entries[0].label}" if entries else f"Nothing to {verb.lower()}"
-        yield Span(text, id=f"{verb.lower()}-label", cls=None if entries else "none", hx_swap_oob="true")
-    yield Div(id="notice", role="alert", hx_swap_oob="true")
+        nothing = "Older actions are no longer kept" if verb == "Undo" and review.actions else f"Nothing to {verb.lower()}"
+        yield Span(f"{verb}: {entries[0].label}" if entries else nothing, id=f"{verb.lower()}-label", cls=None if entries else "none", hx_swap_oob="true")
+    yield put(Div, id="notice", role="alert")
+def name_box(review):
+    return Input(value="" if review.label == rv.UNTITLED else review.label, id="name", name="value", hx_post="rename", hx_trigger="change", hx_swap_oob="true", dir="auto",
+                 aria_label="Name of this session", placeholder=rv.UNTITLED, maxlength=200, autocomplete="off")
 
-BUTTONS = {"split": [("merge", "Merge with next", "m")], "review": [("accept", "Accept", "a"), ("reject", "Reject", "r")], "export": []}
+MOVES = ("previous", "Previous", "K", ""), ("next", "Next", "J", "")
+BUTTONS = {"split": [("merge", "Merge with next", "M", "main"), *MOVES], "export": [], "review": [("accept", "Accept", "A", "main"),
+    ("reject", "Reject", "R", "reject"), ("clear", "Clear", "X", ""), ("undecided", "Next open", "N", ""), *MOVES]}
 def session_page(review):
-    undo, redo, notice = words(review)
-    button = lambda action, text, key, **kw: Button(text, Kbd(key), hx_post=action, data_key=key, **kw)
-    steps = [Button(f"{i}. {step.title()}", hx_post="open", hx_vals=json.dumps({"value": step}), data_key=str(i),
-                    aria_current="step" if step == review.step else None) for i, step in enumerate(rv.STEPS, 1)]
-    actions = [button(action, text, key, cls=action if action == "reject" else "main") for action, text, key in BUTTONS[review.step]]
-    if review.step == "review": actions.append(Button("Comment", Kbd("c"), id="write-comment", data_key="c"))
-    if review.step != "export": actions += [button("previous", "Previous", "k"), button("next", "Next", "j")]
-    return (Title(review.label),
-        Header(A("← Sessions", href="/"),
-               Input(value=review.label, name="value", hx_post="rename", hx_trigger="change",
-                     aria_label="Name of this session", placeholder="Untitled", maxlength=200, autocomplete="off"),
-               Nav(*steps, cls="steps"), Span(hx_get="news", hx_trigger="visibilitychange from:document", hx_disabled_elt="unset")),
-        notice, Main(*content(review), id="page"),
-        Footer(Div(*actions, cls="actions"), Div(button("undo", undo, "u"), button("redo", redo, "U"), cls="undo")))
+    revision, title, bar, ready, said, undo, redo, notice = words(review)
+    key = lambda keys: Kbd(keys.split()[0].replace("Shift+", "⇧"), aria_hidden="true")
+    button = lambda action, text, keys, cls, *more: Button(text, *more, key(keys), id=action, hx_post=action, aria_keyshortcuts=keys, cls=cls, data_name=action.title() if more else None)
+    steps = [A(f"{i}. {step.title()}", id=step, href=step, cls="button", aria_keyshortcuts=i, aria_current="step" if step == review.step else None) for i, step in enumerate(rv.STEPS, 1)]
+    actions = [button(*one) for one in BUTTONS[review.step]]
+    if review.step == "review": actions.insert(3, Button("Comment", key("C"), id="write-comment", aria_keyshortcuts="C"))
+    undo, redo = button("undo", undo, "U Control+Z", "", Small("in all steps")), button("redo", redo, "Shift+U Control+Shift+Z", "", Small("in all steps"))
+    return (Title(f"{review.label}: {review.step}"),
+        Header(A("← Sessions", href="/"), title, name_box(review), Button("?", id="keys", aria_keyshortcuts="?", aria_label="Keys", data_name="This help"),
+               Nav(*steps, cls="steps", aria_label="Steps"), Span(hx_get="news", hx_trigger="visibilitychange from:document", hx_disabled_elt="unset"),
+               Noscript(P("The buttons of this page need JavaScript, which is switched off."))),
+        notice, Main(revision, bar, ready, Div(*content(review), id="page")),
+        Footer(P(said, cls="sign"), Div(*actions, cls="actions"), Div(undo, redo, cls="undo")),
+        Dialog(H2("Keys", id="help-title"), Dl(), P("Escape, or Ctrl and Enter, leaves a comment; it is saved as you type."), Button("Close"), id="help", aria_labelledby="help-title"))
 
-STALE = "This session was changed in another tab or window, or by a click whose answer got lost, so nothing was done here."
-def notice(status, message, link=None, text="Reload"):
-    return FtResponse(P(message, " ", link and A(text, href=link, cls="button")), status_code=status)
-
-@web.get("/s/{sid}/")
-def show(session, sid: str):
-    try: return session_page(rv.Review(store, flow_of(session), sid))
-    except LookupError as error: return FtResponse(home(flow_of(session), error=str(error)), status_code=404)
-
+def notice(status, message, link=None, text="Reload"): return FtResponse(P(message, " ", link and A(text, href=link, cls="button")), status_code=status)
 @web.get("/s/{sid}/news")
 def news(session, sid: str, revision: int):
     summary = store.get_session_summary(flow_of(session), sid)
     return Response(status_code=204) if summary and summary.revision == revision else notice(409, STALE, f"/s/{sid}/")
-
 @web.get("/s/{sid}/export.{kind}")
 def download(session, sid: str, kind: str):
-    if kind not in ("md", "json"): return PlainTextResponse("There is no such format.", 404)
-    try: review = rv.Review(store, flow_of(session), sid)
-    except LookupError as error: return PlainTextResponse(str(error), 404)
-    text, media = (rv.as_markdown(review), "text/markdown") if kind == "md" else (rv.as_json(review), "application/json")
-    return Response(text, media_type=media, headers={"Content-Disposition": f'attachment; filename="review.{kind}"'})
+    try: (write, media), review = {"md": (rv.as_markdown, "text/markdown"), "json": (rv.as_json, "application/json")}[kind], rv.Review(store, flow_of(session), sid)
+    except LookupError: return PlainTextResponse("There is no such session, or no such format.", 404)
+    name = quote(rv.file_name(review, kind), errors="replace")
+    return Response(write(review), media_type=media, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
+
+@web.get("/s/{sid}/{step:path}")
+def show(session, sid: str, step: str, at: int = None):
+    "A step, or a clause in it, by its address: going there is kept, so that the person comes back to it, from the list too."
+    try:
+        review = rv.Review(store, flow_of(session), sid)
+        review.open(step or review.step, at)
+        return session_page(review)
+    except StaleSessionError: return Redirect(f"/s/{sid}/{step}")  # another tab was quicker
+    except LookupError as error: return FtResponse(home(flow_of(session), error=str(error)), status_code=404)
 
 @web.post("/s/{sid}/{action}")
 def act(session, sid: str, action: str, form: dict):
@@ -203,4 +202,5 @@ def act(session, sid: str, action: str, form: dict):
     except LookupError as error: return notice(404, str(error), "/", "Your sessions")
     except (ValueError, UndoConflictError) as error: return notice(422, str(error))
     except store.Error as error: return notice(503, f"This could not be saved ({error}). Try again.")
-    return (Title(review.label), *content(review), *words(review)) if review else Redirect(f"/s/{sid}/")
+    if address := review.elsewhere(): return Redirect(f"/s/{sid}/{address}")
+    return (Title(f"{review.label}: {review.step}"), *content(review), *words(review), name_box(review) if action == "rename" else "")

@@ -2,127 +2,15 @@
 import json
 import os
 import re
-import shutil
 import signal
 import stat
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import pytest
-
-MISSING = [name for name in ('fasthtml', 'playwright') if not __import__('importlib.util').util.find_spec(name)]
-CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
-if MISSING: pytest.skip(f'the app is tested with pip install -e ".[dev,app,browser]" (not installed: {", ".join(MISSING)})', allow_module_level=True)
-if not CHROMIUM: pytest.skip('there is no chromium', allow_module_level=True)
+from pages import ROOT, TEXT, Server, at, base, notice, redo_says, session, shot, start, to_step, undo_says
 
 import httpx
-from playwright.sync_api import expect, sync_playwright
-
-from cjm_workflow_state.state_store import SQLiteWorkflowStateStore
-
-expect.set_options(timeout=10_000)
-ROOT = Path(__file__).parents[2]
-ARTEFACTS = Path(os.environ.get('ARTEFACTS', ROOT/'artefacts'))  # screenshots, for a person to look at
-TEXT = '\n\n'.join(f'Clause {i} says one thing. It says another; and a third.' for i in range(1, 31))
-
-class Server:
-    "The app in a process of its own, as a reader starts it."
-    def __init__(self, db, workers=1): self.db, self.workers, self.port = db, workers, 0
-
-    def start(self):
-        options = ['--db', str(self.db), '--port', str(self.port), '--workers', str(self.workers)]
-        self.process = subprocess.Popen([sys.executable, '-m', 'examples.review_app', *options], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        too_long = threading.Timer(60, self.process.kill)  # a test must not hang
-        too_long.start()
-        log = ''
-        while 'running on' not in log or log.count('startup complete') < self.workers:
-            line = self.process.stderr.readline()
-            assert line, log
-            log += line
-        too_long.cancel()
-        self.url = re.search(r'running on (http://[\w.:]+)', log)[1]
-        self.port = int(self.url.rpartition(':')[2])
-        return self
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-
-@pytest.fixture(scope='session')
-def server(tmp_path_factory):
-    "One for all tests that leave it alone: each of them is another visitor."
-    server = Server(tmp_path_factory.mktemp('shared')/'review.db').start()
-    yield server
-    server.stop()
-
-@pytest.fixture
-def own_server(tmp_path):
-    server = Server(tmp_path/'review.db').start()
-    yield server
-    server.stop()
-
-@pytest.fixture(scope='session')
-def browser():
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox', '--disable-gpu', '--disable-background-networking'])
-        yield browser
-        browser.close()
-
-@pytest.fixture
-def visit(browser):
-    "A visitor's first tab. Nothing may be asked of any other host or of the reader, and no script may fail."
-    contexts, wrong = [], []
-    def visit(server, **options):
-        context = browser.new_context(**options)
-        context.set_default_timeout(10_000)
-        context.on('request', lambda r: r.url.startswith((server.url, 'data:')) or wrong.append(r.url))
-        context.on('weberror', lambda e: wrong.append(str(e.error)))
-        context.on('dialog', lambda d: (wrong.append(f'dialog {d.type}'), d.accept()))  # Playwright accepts one silently if nobody listens
-        contexts.append(context)
-        return context.new_page()
-    visit.wrong = wrong
-    yield visit
-    for context in contexts: context.close()
-    assert not wrong
-
-def start(server, page, text=TEXT, name='lease.txt', step=None):
-    page.goto(server.url)
-    page.set_input_files('[name=file]', {'name': name, 'mimeType': 'text/plain', 'buffer': text.encode()})
-    page.click('text=Start')
-    expect(page.locator('#page')).to_be_visible()
-    if step: to_step(page, step)
-    return page
-
-def to_step(page, step):
-    with page.expect_navigation(): page.click(f'.steps >> text={step}')
-
-def here(page): return page.locator('[aria-current=true] .number').inner_text()
-
-def at(page, number): expect(page.locator('[aria-current=true] .number')).to_have_text(str(number))
-
-def undo_says(page, text): expect(page.locator('#undo-label')).to_have_text(text)
-
-def redo_says(page, text): expect(page.locator('#redo-label')).to_have_text(text)
-
-def notice(page): return page.locator('#notice')
-
-def shot(page, name):
-    ARTEFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTEFACTS/f'{name}.png')
-
-def session(server, page):
-    "What the file says, as another process sees it: revision and verdicts of the session that the page shows."
-    session_id = page.url.rstrip('/').rpartition('/')[2]
-    with SQLiteWorkflowStateStore(server.db) as store:
-        [flow_id] = [f for f in store.list_flows() if store.session_exists(f, session_id)]
-        review = store.get_step_state(flow_id, session_id, 'review')
-        return store.get_session_summary(flow_id, session_id).revision, {k: v['verdict'] for k, v in review.items() if k != 'cursor'}
+from playwright.sync_api import expect
 
 def test_the_whole_path(server, visit, tmp_path):
     page = start(server, visit(server))
@@ -131,13 +19,13 @@ def test_the_whole_path(server, visit, tmp_path):
     undo_says(page, 'Nothing to undo')
     page.click('text=Merge with next')
     undo_says(page, 'Undo: Merge clauses 1 and 2')
-    expect(page.get_by_text('of 29')).to_have_count(2)
+    expect(page.get_by_text('of 29')).to_have_count(3)
     page.locator('.cut').first.click()
     undo_says(page, 'Undo: Split clause 1')
     page.keyboard.press('u')
     undo_says(page, 'Undo: Merge clauses 1 and 2')
     redo_says(page, 'Redo: Split clause 1')
-    page.keyboard.press('U')
+    page.keyboard.press('Shift+U')
     redo_says(page, 'Nothing to redo')
     expect(page.locator('.clauses .text').first).to_have_text('Clause 1 says one thing.')
     shot(page, 'split')
@@ -160,12 +48,14 @@ def test_the_whole_path(server, visit, tmp_path):
     expect(page.locator('.note')).to_have_text('Ask about <the> garden & "fence"')
     page.fill('header input', 'Lease, 3 Elm Street')
     page.keyboard.press('Enter')
+    expect(page.locator('#name')).to_be_focused()
+    page.keyboard.press('Escape')
     shot(page, 'review')
     page.keyboard.press(']')
     at(page, 21)
 
     to_step(page, 'Export')
-    expect(page).to_have_title('Lease, 3 Elm Street')
+    expect(page).to_have_title('Lease, 3 Elm Street: export')
     page.click('text=rejected')
     undo_says(page, 'Undo: Export rejected clauses')
     shot(page, 'export')
@@ -210,7 +100,7 @@ def test_a_killed_server_goes_on_at_the_same_clause_with_the_same_undo_list(own_
     page.keyboard.press('u')
     page.keyboard.press('u')
     undo_says(page, 'Undo: Accept clause 1')
-    page.keyboard.press('U')
+    page.keyboard.press('Shift+U')
     undo_says(page, 'Undo: Reject clause 2')
     assert list(session(own_server, page)[1].values()) == ['accepted', 'rejected']
     page.goto(own_server.url)
@@ -238,7 +128,7 @@ def test_the_stale_one_of_two_tabs_is_told_and_overwrites_nothing(server, visit)
     first.keyboard.press('a')
     at(first, 2)
     before = session(server, first)
-    for action, click in {'reject': 'text=Reject', 'next': 'text=Next', 'undo': '.undo >> text=Nothing to undo'}.items():
+    for action, click in {'reject': 'text=Reject', 'next': '[hx-post=next]', 'undo': '.undo >> text=Nothing to undo'}.items():
         with second.expect_response(f'**/{action}'): second.click(click)
         expect(notice(second)).to_contain_text('changed in another tab')
         expect(second.locator('#comment')).to_be_enabled()  # the answer is in the page
@@ -316,10 +206,10 @@ def test_two_workers_share_one_file(tmp_path, visit):
             os.kill(sleeper, signal.SIGSTOP)
             try:
                 with httpx.Client(cookies=cookies, timeout=20) as client:
-                    revision = re.search(r'value="(\d+)"[^>]* id="revision"', client.get(page.url).text)[1]
-                    assert client.post(page.url + 'accept', data={'revision': revision}).status_code == 200
+                    revision = re.search(r'value="(\d+)"[^>]* id="revision"', client.get(base(page)).text)[1]
+                    assert client.post(base(page) + 'accept', data={'revision': revision}).status_code == 200
             finally: os.kill(sleeper, signal.SIGCONT)
-        page.reload()
+        page.goto(base(page))
         at(page, 7)
         undo_says(page, 'Undo: Accept clause 6')
     finally: server.stop()
@@ -327,7 +217,7 @@ def test_two_workers_share_one_file(tmp_path, visit):
 def test_a_change_of_step_asks_nothing_and_leaving_an_unsaved_comment_does(own_server, visit):
     page = start(own_server, visit(own_server))
     for key, step in ('2', 'Review'), ('3', 'Export'), ('1', 'Split'), ('2', 'Review'):
-        with page.expect_navigation(): page.keyboard.press(key)
+        page.keyboard.press(key)
         expect(page.locator('.steps [aria-current]')).to_contain_text(step)
     page.fill('#comment', 'saved as the box is left')
     to_step(page, 'Export')
@@ -350,7 +240,7 @@ def test_what_is_refused_leaves_the_clauses_on_the_page(server, visit):
     expect(notice(page)).to_have_text('This is no form.')
     page.fill('header input', ' ')
     page.keyboard.press('Enter')
-    expect(page).to_have_title('Untitled')
+    expect(page).to_have_title('Untitled: review')
     expect(page.locator('.clauses li')).to_have_count(20)
     page.evaluate("document.querySelector('#comment').removeAttribute('maxlength')")
     page.fill('#comment', 'x' * 2001)
@@ -369,16 +259,16 @@ def test_nobody_reaches_the_session_of_another_visitor(server, visit):
     assert other.goto(mine.url).status == 404
     expect(notice(other)).to_contain_text('There is no such session')
     before, stranger = session(server, mine), visit(server)
-    gets, posts = ['export.json', 'news?revision=1'], ['accept', 'undo', 'rename', 'delete', 'put-back']
+    gets, posts = ['export.json', 'news?revision=1', 'split', 'review?at=0'], ['accept', 'undo', 'rename', 'delete', 'put-back']
     for method, path in [*[('get', path) for path in gets], *[('post', path) for path in posts]]:
         for request in (other.request, stranger.request):  # one with a cookie of its own, one that never opened a page
-            answer = getattr(request, method)(mine.url + path, **({'form': {'revision': before[0], 'value': 'x'}} if method == 'post' else {}))
+            answer = getattr(request, method)(base(mine) + path, **({'form': {'revision': before[0], 'value': 'x'}} if method == 'post' else {}))
             assert answer.status in (200, 404, 409) and 'Clause 1' not in answer.text()
             assert session(server, mine) == before
     [cookie] = mine.context.cookies()
     assert cookie['httpOnly'] and cookie['sameSite'] == 'Lax'
     [others] = other.context.cookies()
-    forged = httpx.get(mine.url, cookies={cookie['name']: cookie['value'].rpartition('.')[0] + '.' + others['value'].rpartition('.')[2]})
+    forged = httpx.get(base(mine), cookies={cookie['name']: cookie['value'].rpartition('.')[0] + '.' + others['value'].rpartition('.')[2]})
     assert forged.status_code == 404
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in (server.db, server.db.with_suffix('.key')))
 
@@ -430,7 +320,7 @@ def test_a_phone_shows_all_of_it(server, visit, scheme):
     page.click('text=Reject')
     at(page, 3)
     page.fill('#comment', 'word' * 50)
-    page.click('text=Next')
+    page.click('[hx-post=next]')
     at(page, 4)
     fits('review')
     to_step(page, 'Export')

@@ -1,47 +1,119 @@
-// htmx sends what the buttons say, one after the other. This adds keys, buttons that come and go with the text, and honesty about what is not saved.
-const running = new Set();  // requests that the server has not answered
-const on = (name, f) => document.addEventListener(name, f);
-const tell = text => { document.getElementById("notice").textContent = text; };
+// htmx sends what the buttons say, one after the other. This adds keys, focus and addresses that stay with the person,
+// and honesty about what is not saved.
+const on = (name, f, capture = false) => document.addEventListener(name, f, capture);
+const find = id => document.getElementById(id);
+const current = () => document.querySelector("[aria-current=true] .number, .choices [aria-pressed=true]");
+const unsaved = () => { const box = find("comment"); return Boolean(box) && box.value !== box.defaultValue; };
+const tell = text => { find("notice").textContent = text; };
 
-on("htmx:beforeSend", event => running.add(event.detail.xhr));
-on("htmx:beforeOnLoad", event => running.delete(event.detail.xhr));  // before htmx goes to another step, which is no reason to ask "Leave site?"
-on("htmx:afterRequest", event => running.delete(event.detail.xhr));
-on("htmx:sendError", () => tell("The server does not answer. Your last click may not be saved; try again."));
-on("htmx:responseError", () => tell("The server failed. Your last click may not be saved; try again."));
-addEventListener("beforeunload", event => {
-  const comment = document.getElementById("comment");
-  if (running.size || (comment && comment.value !== comment.defaultValue)) event.preventDefault();
+Object.assign(htmx.config, {
+  allowEval: false, includeIndicatorStyles: false, historyEnabled: false,
+  responseHandling: [
+    { code: "204", swap: false }, { code: "2..", swap: true },
+    { code: "(4..|503)", swap: true, target: "#notice", swapOverride: "innerHTML" },  // what is refused leaves the clauses where they are
+    { code: "...", swap: false, error: true }],
 });
 
-// A comment is sent when its box is left. If that failed, it goes ahead of the next click, which would take the box away.
-document.addEventListener("click", event => {
-  const comment = document.getElementById("comment");
-  if (event.target.closest("button") && !running.size && comment && comment.value !== comment.defaultValue) htmx.trigger(comment, "change");
+// -- what is on its way
+const running = new Set();  // requests that the server has not answered
+let waiting = null;         // what is to be done once all of them are
+
+function ended(event) {
+  running.delete(event.detail.xhr);
+  document.body.classList.toggle("busy", running.size > 0);
+}
+function whenDone(f) {
+  if (running.size) waiting = f;
+  else f();
+}
+function failed(text) { tell(`${text} Your last click may not be saved; try again.`); }
+on("htmx:beforeSend", event => {
+  running.add(event.detail.xhr);
+  document.body.classList.add("busy");
+});
+on("htmx:beforeOnLoad", ended);  // before htmx goes to another step, which is no reason to ask "Leave site?"
+on("htmx:afterRequest", event => {
+  const { elt, xhr, requestConfig } = event.detail;
+  if (elt.id === "comment" && xhr.status === 200) elt.defaultValue = requestConfig.parameters.value;  // it stays in its box
+  if (requestConfig.verb === "post" && xhr.status !== 200) find("said").textContent = "Not saved.";
+  ended(event);
+  setTimeout(() => {  // the next click in the queue has been sent by then
+    if (running.size || !waiting) return;
+    const then = waiting;
+    waiting = null;
+    then();
+  });
+});
+on("htmx:sendError", () => failed("The server does not answer."));
+on("htmx:responseError", () => failed("The server failed."));
+addEventListener("beforeunload", event => { if (running.size || unsaved()) event.preventDefault(); });
+addEventListener("pageshow", event => { if (event.persisted) location.reload(); });  // an old page out of the browser's memory
+
+// A comment is sent as it is typed. If that failed, it goes ahead of the next click, which would take the box away;
+// and a link is followed once all is saved.
+on("click", event => {
+  if (event.target.closest("button, a") && !running.size && unsaved()) htmx.trigger("#comment", "change");
+  const link = event.target.closest("a[href]:not(#notice a, [data-do], [download])");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || !running.size) return;
+  event.preventDefault();
+  whenDone(() => { if (!unsaved()) link.click(); });
 }, true);
 
-// A button inside the page may be gone before its turn comes, so the page asks in its place.
+// What stands inside the page may be gone before its turn comes, so the page asks in its place.
 on("click", event => {
-  const button = event.target.closest("[data-do]");
-  if (button) htmx.ajax("POST", button.dataset.do, { source: "#page", values: { to: button.dataset.to ?? 0, value: button.dataset.value ?? "" } });
+  const link = event.target.closest("[data-do]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  htmx.ajax("POST", link.dataset.do, { source: "#page", values: { to: link.dataset.to ?? 0, value: link.dataset.value ?? "" } });
 });
 
-function writeComment() {
-  if (running.size) document.addEventListener("htmx:afterSettle", writeComment, { once: true });
-  else document.getElementById("comment").focus();
+// -- where the person is: focus, address, what is in sight
+let inside = false;
+function show() {
+  const here = current();
+  here?.closest("li")?.scrollIntoView({ block: "nearest" });
+  const address = here?.href ?? document.querySelector(".steps [aria-current]")?.href;
+  if (address) history.replaceState(null, "", address);
 }
-on("click", event => { if (event.target.closest("#write-comment")) writeComment(); });
-
-on("keydown", event => {
-  const typing = event.target.matches("input, textarea, select");
-  if (typing && (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.target.matches("header input"))))) event.target.blur();
-  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-  const button = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
-  if (button) { event.preventDefault(); button.click(); }
+on("htmx:beforeSwap", () => { inside = find("page").contains(document.activeElement); });
+on("htmx:afterSettle", event => {
+  if (event.detail.elt.id === "comment") return;
+  if (inside && document.activeElement === document.body) current()?.focus({ preventScroll: true });
+  show();
+});
+addEventListener("pagehide", () => { sessionStorage.focus = document.activeElement.id; });
+on("DOMContentLoaded", () => {
+  const before = document.referrer.startsWith(new URL(".", location)) && find(sessionStorage.focus);
+  if (before) before.focus({ preventScroll: true });
+  show();
 });
 
-const show = () => document.querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest" });
-on("htmx:afterSettle", show);
-on("DOMContentLoaded", show);
+// -- keys: each button names its own
+const keysOf = button => button.getAttribute("aria-keyshortcuts").split(" ");
+const buttons = () => [...document.querySelectorAll("[aria-keyshortcuts]")];
+on("keydown", event => {
+  const letter = event.key.length === 1, typing = event.target.closest("input, textarea, select");
+  const leave = event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey));
+  if (typing && leave) (find("write-comment") ?? current())?.focus();
+  if (typing || waiting || event.altKey || document.querySelector("dialog[open]")) return;
+  const key = (event.ctrlKey || event.metaKey ? "Control+" : "") + (event.shiftKey && /[a-z]/i.test(event.key) ? "Shift+" : "")
+    + (letter ? event.key.toUpperCase() : event.key);
+  const button = buttons().find(button => keysOf(button).includes(key));
+  if (button || (event.repeat && event.key === "Enter")) event.preventDefault();
+  if (button && !event.repeat) button.click();  // a key that is held is one click
+});
+on("click", event => {
+  if (event.target.closest("#write-comment")) whenDone(() => find("comment").focus());
+  if (event.target.closest("#help button")) find("help").close();
+  if (!event.target.closest("#keys")) return;
+  find("help").querySelector("dl").replaceChildren(...buttons().flatMap(button => {
+    const [keys, text] = [document.createElement("dt"), document.createElement("dd")];
+    keys.textContent = keysOf(button).join(", ").replaceAll("Control", "Ctrl");
+    text.textContent = button.dataset.name ?? button.firstChild.textContent;
+    return [keys, text];
+  }));
+  find("help").showModal();
+});
 
 on("change", event => {
   const { files, dataset } = event.target;
