@@ -1,5 +1,4 @@
 "Run each notebook from top to bottom in a fresh kernel and save its outputs.  usage: outputs.py [--check] [NOTEBOOK ...]"
-import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +8,8 @@ from execnb.nbio import dict2nb, write_nb
 from nbclient import NotebookClient
 from nbdev.clean import clean_nb
 
-NOT_COPIED = shutil.ignore_patterns('.*', '_docs', '_proc', '__pycache__', '*.egg-info', 'build', 'dist')
+sys.path.insert(0, '.')
+from conftest import copy_checkout
 
 def outputs(notebook):
     "What a reader sees, cell by cell."
@@ -17,9 +17,9 @@ def outputs(notebook):
             for cell in notebook.cells if cell.cell_type == 'code'}
 
 def execute(path):
-    "The notebook with fresh outputs. It runs in a copy of the checkout, so the files that it writes are not left lying here."
+    "The notebook with fresh outputs."
     with TemporaryDirectory(ignore_cleanup_errors=True) as copy:
-        shutil.copytree('.', copy, ignore=NOT_COPIED, dirs_exist_ok=True)
+        copy_checkout(Path('.'), copy)
         notebook = nbformat.read(path, as_version=4)
         NotebookClient(notebook, timeout=300, kernel_name='python3', coalesce_streams=True, resources={'metadata': {'path': copy/path.parent}}).execute()
     fresh = dict2nb(notebook)
