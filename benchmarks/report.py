@@ -161,7 +161,7 @@ def between(found: Optional[Spread], unit: str = "x") -> str:
     if found is None: return "–"
     return number(found.mid, unit) + (f" ({number(found.low)}–{number(found.high)})" if found.low != found.high else "")
 
-def duration(us: float) -> str: return number(us, "us") if us < 1000 else number(us / 1000, "ms") if us < 1e6 else number(us / 1e6, "s")
+def duration(us: float) -> str: return number(us, "µs") if us < 1000 else number(us / 1000, "ms") if us < 1e6 else number(us / 1e6, "s")
 
 def size(count: float) -> str: return number(count / 1000, "KB") if count < 1e6 else number(count / 1e6, "MB")
 
@@ -212,10 +212,10 @@ def wins(results: Results) -> str:
             for job, row in results["jobs"].items() if (found := faster(row))]
     return table(["job", *(f"package at {level}" for level in LEVELS), "quicker, and how many times"], rows, numbers=False) if rows else "In none of these jobs."
 
-def quickest(results: Results) -> str:
-    "In how many of the jobs that others can do as well none of them is quicker."
+def beaten(results: Results) -> str:
+    "In how many of the jobs that others can do as well one of them is quicker."
     shared = [row for job, row in results["jobs"].items() if not JOBS[job].only]
-    return f"{sum(not faster(row) for row in shared)} of {len(shared)}"
+    return f"{sum(bool(faster(row)) for row in shared)} of {len(shared)}"
 
 def answer(results: Results, job: str, what: str = "p50") -> str:
     "A job in one line: what it takes here, and where it takes less."
