@@ -21,7 +21,7 @@ def finish(page, out, home):
     path = page.relative_to(out)
     text = re.sub(f'href="{re.escape(home)}', 'href="' + '../' * (len(path.parts) - 1), page.read_text(encoding='utf-8'))
     for pattern, new in EXCHANGES: text = re.sub(pattern, new, text)
-    return text.replace('</head>', f'<link rel="canonical" href="{home}{path.as_posix()}"></head>', 1)
+    return text.replace('</head>', f'<link rel="canonical" href="{home}{path.as_posix().removesuffix("index.html")}"></head>', 1)
 
 def build(cfg):
     from nbdev.quarto import refresh_quarto_yml
