@@ -1,6 +1,7 @@
-"""Look at the built site as people do: in light, in dark and on a phone.  usage: pages.py [--pictures] [PAGE ...]     after docs.py
+"""Look at the built site as people do: in light, in dark and on a phone.  usage: pages.py [--pictures] [PAGE ...]
 
-axe-core must find nothing moderate or worse, no page is wider than the screen, and none asks another host for anything. Pictures go to artefacts/."""
+After docs.py. axe-core must find nothing moderate or worse, no page is wider than the screen, and none asks another
+host for anything. Pictures go to artefacts/."""
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ LOOKS = {'light': (1280, 'light'), 'dark': (1280, 'dark'), 'phone': (390, 'light
 def faults(tab, axe, width):
     for found in axe.run(tab).response['violations']:
         if found['impact'] != 'minor':
-            for node in found['nodes']: yield f"{found['impact']}: {found['id']}: {node['html'][:120]!r}: {' '.join(node['failureSummary'].split())}"
+            for node in found['nodes']:
+                yield f"{found['impact']}: {found['id']}: {node['html'][:120]!r}: {' '.join(node['failureSummary'].split())}"
     wide = tab.evaluate('document.documentElement.scrollWidth')
     if wide > width: yield f'{wide} wide on a screen of {width}'
 
@@ -33,7 +35,8 @@ def main(args):
                 asked = []
                 tab.on('request', lambda request: asked.append(request.url))
                 tab.goto(path.as_uri())
-                for fault in [*faults(tab, Axe(), width), *[f'asks for {url}' for url in asked if url.startswith('http')]]:
+                elsewhere = [f'asks for {url}' for url in asked if url.startswith('http')]
+                for fault in [*faults(tab, Axe(), width), *elsewhere]:
                     count += 1
                     print(f'{name}, {look}: {fault}')
                 if pictures: tab.screenshot(path=f"artefacts/{name.replace('/', '-')}-{look}.png", full_page=True)

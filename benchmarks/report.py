@@ -202,7 +202,8 @@ def nearest(kind: str) -> str: return f"package-{'FULL' if KINDS[kind].synchrono
 
 def faster(row: dict[str, Any], what: str = "p50") -> dict[str, float]:
     "Stores that beat the package at the nearest `synchronous`, the raw floors aside, and how many times."
-    times = {kind: row[nearest(kind)][what] / one[what] for kind, one in row.items() if not KINDS[kind].floor and nearest(kind) in row and one[what]}
+    times = {kind: row[nearest(kind)][what] / one[what] for kind, one in row.items()
+             if not KINDS[kind].floor and nearest(kind) in row and one[what]}
     return {kind: times[kind] for kind in sorted(times, key=lambda kind: -times[kind]) if times[kind] > 1 and not kind.startswith("package")}
 
 def wins(results: Results) -> str:
@@ -219,18 +220,22 @@ def beaten(results: Results) -> str:
 
 def answer(results: Results, job: str, what: str = "p50") -> str:
     "A job in one line: what it takes here, and where it takes less."
-    row, show = results["jobs"][job], duration if what == "p50" else size
-    found = ", ".join(f"{kind} {show(row[kind][what])} ({number(times, 'x')})" for kind, times in faster(row, what).items())
+    row = results["jobs"][job]
+    show, less, least = (duration, "Quicker", "is quicker") if what == "p50" else (size, "Less", "writes less")
+    found = [f"{kind} {show(row[kind][what])} ({number(times, 'x')})" for kind, times in faster(row, what).items()]
     here = " and ".join(f"{show(row[f'package-{level}'][what])} at `{level}`" for level in reversed(LEVELS))
-    return here + (f". {'Quicker' if what == 'p50' else 'Less'}: {found}." if found else f". No other store {'is quicker' if what == 'p50' else 'writes less'}.")
+    return here + (f". {less}: {', '.join(found)}." if found else f". No other store {least}.")
 
 def answer_writers(results: Results, name: str) -> str:
     "The same of many writers at once."
-    row = {kind: {"p50": 1 / median(one["per_second"]), "rate": median(one["per_second"]), "lost": sum(one["lost"])} for kind, one in results["writers"][name].items()}
+    row = {kind: {"rate": median(one["per_second"]), "p50": 1 / median(one["per_second"]), "lost": sum(one["lost"])}
+           for kind, one in results["writers"][name].items()}
     here = " and ".join(f"{number(row[f'package-{level}']['rate'])} a second at `{level}`" for level in reversed(LEVELS))
-    found = ", ".join(f"{kind} ({number(times, 'x')})" for kind, times in faster(row).items() if not row[kind]["lost"])
-    losers = ", ".join(f"{kind} ({number(one['lost'])})" for kind, one in row.items() if one["lost"])
-    return f"{here}, none lost. Quicker, and lost none: {found or 'no other store'}. Keys that were said to be saved were lost by {losers or 'none'}."
+    lost = sum(row[f"package-{level}"]["lost"] for level in LEVELS)
+    found = [f"{kind} ({number(times, 'x')})" for kind, times in faster(row).items() if not row[kind]["lost"]]
+    losers = [f"{kind} ({number(one['lost'])})" for kind, one in row.items() if one["lost"]]
+    return (f"{here}, {number(lost) if lost else 'none'} lost. Quicker, and lost none: {', '.join(found) or 'no other store'}. "
+            f"Keys that were said to be saved were lost by {', '.join(losers) or 'none'}.")
 
 def machine(results: Results) -> str: return ", ".join(f"{name} {value}" for name, value in results["machine"].items())
 
