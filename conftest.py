@@ -9,7 +9,12 @@ import pytest
 
 EXPORTS = {'export', 'exporti', 'exports'}
 TESTS = re.compile(r'\b(test_\w+\(|assert\b)')
-NOT_COPIED = shutil.ignore_patterns('.*', '_docs', '_proc', '__pycache__', '*.egg-info', 'build', 'dist', 'cjm_workflow_state')
+NEEDED = 'nbs', 'benchmarks', 'examples', 'tests'  # what pages read; the package they import is the installed one
+
+def copy_checkout(root, copy):
+    "What a page needs of the checkout, so that the files that its cells write are not left lying there."
+    shutil.copy(root/'settings.ini', copy)
+    for name in NEEDED: shutil.copytree(root/name, f'{copy}/{name}', ignore=shutil.ignore_patterns('.*', '__pycache__'))
 
 def pytest_addoption(parser):
     parser.addoption('--package', action='store_true', help="test the installed package in place of the notebooks' own definitions")
@@ -31,10 +36,9 @@ class Notebook(pytest.File):
             if 'hide' not in marks or TESTS.search(c.source): yield Cell.from_parent(self, name=c.id, i=i)
 
     def setup(self):
-        "The cells run in a copy of the checkout, so the files that they write are not left lying in it."
         root = self.config.rootpath
         self.copy = TemporaryDirectory(ignore_cleanup_errors=True)
-        shutil.copytree(root, self.copy.name, ignore=NOT_COPIED, dirs_exist_ok=True)
+        copy_checkout(root, self.copy.name)
         self.folder = self.copy.name/self.path.parent.relative_to(root)
 
     def teardown(self): self.copy.cleanup()

@@ -6,21 +6,41 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
+# What smalldocs writes otherwise than Quarto: its own text, and what stands here in its place.
+EXCHANGES = [
+    (r'<details open="" class="code-fold">', '<details class="code-fold">'),  # exported source is folded
+    (r'<nav class="navbar', '<nav aria-label="Site" class="navbar'),
+    (r'<i class="bi bi-github" role="img">', '<i class="bi bi-github" aria-hidden="true">'),
+    (r'<nav id="quarto-sidebar"', '<nav aria-label="Pages" id="quarto-sidebar"'),
+    (r'<div class="toc-actions"', '<div role="navigation" aria-label="Repository" class="toc-actions"'),
+    # without an address the keyboard doesn't get there
+    (r'data-bs-target="(#quarto-sidebar-section-\d+)" role="navigation"', r'data-bs-target="\1" href="\1" role="button"'),
+]
+
+def finish(page, out, home):
+    "What the public site has and smalldocs doesn't write; links to the public site stay inside this copy."
+    path = page.relative_to(out)
+    up, address = '../' * (len(path.parts) - 1), home + path.as_posix().removesuffix('index.html')
+    text = page.read_text(encoding='utf-8').replace(f'href="{home}', f'href="{up}')
+    for pattern, new in EXCHANGES: text = re.sub(pattern, new, text)
+    return text.replace('</head>', f'<link rel="canonical" href="{address}"></head>', 1)
+
 def build(cfg):
     from nbdev.quarto import refresh_quarto_yml
     from nbdev.serve import proc_nbs
     from smalldocs.site import build
     refresh_quarto_yml()
     cache = proc_nbs(n_workers=0, force=True)
-    for name in ('_quarto.yml', 'nbdev.yml', 'sidebar.yml', 'styles.css'): shutil.copy(cfg.nbs_path/name, cache/name)
+    for name in ('nbdev.yml', 'sidebar.yml', 'styles.css'): shutil.copy(cfg.nbs_path/name, cache/name)
+    settings = (cfg.nbs_path/'_quarto.yml').read_text(encoding='utf-8')
+    (cache/'_quarto.yml').write_text(settings.replace(', fonts.scss', ''), encoding='utf-8')  # smalldocs knows no Sass
     out = Path(build(cache).out)
-    images = cfg.nbs_path/'images'
-    if images.exists(): shutil.copytree(images, out/'images', dirs_exist_ok=True)
-    home = re.escape(cfg.doc_host + cfg.doc_baseurl) + '/'
-    for page in out.rglob('*.html'):  # links to the public site stay inside this copy
-        up = '../' * (len(page.relative_to(out).parts) - 1)
-        text = re.sub(f'href="{home}', f'href="{up}', page.read_text(encoding='utf-8'))
-        page.write_text(text.replace('<details open="" class="code-fold">', '<details class="code-fold">'), encoding='utf-8')  # exported source is folded
+    shutil.copytree(cfg.nbs_path/'images', out/'images', dirs_exist_ok=True)
+    home = cfg.doc_host + cfg.doc_baseurl + '/'
+    for page in out.rglob('*.html'): page.write_text(finish(page, out, home), encoding='utf-8')
+    for theme in (out/'site_libs'/'themes').glob('*.css'):  # no fonts from elsewhere, as fonts.scss says
+        text = re.sub(r'@import url\(https://fonts\.googleapis\.com/[^)]*\);', '', theme.read_text(encoding='utf-8'))
+        theme.write_text(text, encoding='utf-8')
     shutil.rmtree(cfg.doc_path, ignore_errors=True)
     shutil.copytree(out, cfg.doc_path)
     return Path(cfg.doc_path).resolve()

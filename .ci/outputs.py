@@ -2,7 +2,6 @@
 
 Cells with "eval: false" need a PostgreSQL server: they run if DATABASE_URL names one, and else keep their outputs."""
 import os
-import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +11,8 @@ from execnb.nbio import dict2nb, write_nb
 from nbclient import NotebookClient
 from nbdev.clean import clean_nb
 
-NOT_COPIED = shutil.ignore_patterns('.*', '_docs', '_proc', '__pycache__', '*.egg-info', 'build', 'dist')
+sys.path.insert(0, '.')
+from conftest import copy_checkout
 
 def outputs(notebook):
     "What a reader sees, cell by cell."
@@ -20,9 +20,9 @@ def outputs(notebook):
             for cell in notebook.cells if cell.cell_type == 'code'}
 
 def execute(path):
-    "The notebook with fresh outputs. It runs in a copy of the checkout, so the files that it writes are not left lying here."
+    "The notebook with fresh outputs."
     with TemporaryDirectory(ignore_cleanup_errors=True) as copy:
-        shutil.copytree('.', copy, ignore=NOT_COPIED, dirs_exist_ok=True)
+        copy_checkout(Path('.'), copy)
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if '#| eval: false' in cell.source and 'DATABASE_URL' not in os.environ: cell.metadata.tags = ['skip-execution']

@@ -1,4 +1,3 @@
-"""The store side by side with raw `sqlite3` and with what else one could take, on the same work in one run.
+"""The store side by side with raw `sqlite3` and with what else one could take, on the same work in one run: `python -m benchmarks`, after `pip install -e ".[bench]"`.
 
-`python -m benchmarks` measures all (`pip install -e ".[bench]"` first); `python -m benchmarks.cost` needs only the package.
-"""
+To read it: stores (what is measured), jobs (the work), run (who does it when), report (what came out)."""

@@ -1,21 +1,21 @@
-"""Measure all stores in one run, write benchmarks/results.json, benchmarks/results.md and the pictures of the docs page.
+"""Measure all stores in one run, write benchmarks/results.json and the pictures of the docs page, and print every job's table.
 
 With an option that leaves something out, the tables are only printed, unless --out says where to write. The stores need about 4 GB of disk for the time of a run."""
 import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Optional
 
-from benchmarks import plots, report
+from benchmarks import report
 from benchmarks.jobs import JOBS
+from benchmarks.report import HERE, Results
 from benchmarks.run import MANY, imports, machine, many_writers, measure, say, versions
 from benchmarks.stores import KINDS
-from benchmarks.targets import Results
 
-HERE = Path(__file__).parent
 EXTRAS = [*MANY, "import"]  # not timed call by call
 
 def options(args: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -25,7 +25,8 @@ def options(args: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("--stores", action="append", metavar="STORE", help=f"stores whose name holds this; several times for several. Names: {', '.join(KINDS)}")
     parser.add_argument("--rounds", type=int, help="default 12, with --quick 3")
     parser.add_argument("--dir", type=Path, help="where the stores lie for the time of the run; default: the system's folder for temporary files")
-    parser.add_argument("--out", type=Path, help="folder for results.json and results.md")
+    parser.add_argument("--out", type=Path, help="folder for results.json")
+    parser.add_argument("--recorded", action="store_true", help="measure nothing: print the tables of benchmarks/results.json, and draw the pictures if matplotlib is installed")
     return parser.parse_args(args)
 
 def chosen(names: Iterable[str], parts: Optional[list[str]]) -> list[str]: return [name for name in names if not parts or any(part in name for part in parts)]
@@ -50,19 +51,20 @@ def run(ask: argparse.Namespace, kinds: list[str]) -> Results:
     if "import" in extras: results["imports"] = imports(results["versions"], rounds)
     return results
 
-def main(args: Optional[Sequence[str]] = None) -> None:
-    ask = options(args)
+def measured(ask: argparse.Namespace) -> Results:
     kinds = stores(ask.stores)
     if not kinds: sys.exit(f"no store is named so; there are {', '.join(KINDS)}")
-    results = run(ask, kinds)
-    text = report.markdown(results)
-    print(text)
+    return run(ask, kinds)
+
+def main(args: Optional[Sequence[str]] = None) -> None:
+    ask = options(args)
+    results = report.recorded() if ask.recorded else measured(ask)
+    print(report.markdown(results))
     whole = not (ask.quick or ask.only or ask.stores)
-    out = ask.out or (HERE if whole else None)
+    out = ask.out or (HERE if whole and not ask.recorded else None)
     if out:
         out.mkdir(parents=True, exist_ok=True)
         (out/"results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (out/"results.md").write_text(text, encoding="utf-8")
-    if whole: plots.main()
+    if whole and find_spec("matplotlib"): report.draw(results)
 
 if __name__ == "__main__": main()

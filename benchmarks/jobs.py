@@ -1,12 +1,66 @@
-"The work: what the sessions hold, and what is done to them again and again."
+"The work: what the sessions hold, made-up transcripts that are the same in every run, and what is done to them again and again."
+import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import cycle, repeat
+from itertools import count, cycle, repeat
 from typing import Any
 
-from benchmarks import states
 from benchmarks.stores import State, Store
+
+STEPS = ["upload", "split", "review", "export"]
+_SYLLABLES = "an be cor di el fa go hu in jo ka lo mi ne or pa qui re sa tu un ve wi xo ya ze".split()
+
+def size_of(value: Any) -> int:
+    "Bytes as compact JSON."
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+def _vocabulary(rng: random.Random) -> list[str]:
+    return ["".join(rng.choices(_SYLLABLES, k=rng.randint(1, 4))) for _ in range(2000)]
+
+def sentences(seed: int) -> Iterator[str]:
+    "Sentences of 3 to 40 words, some words far more common than others, as in a language."
+    rng = random.Random(seed)
+    words = _vocabulary(rng)
+    weights = [1 / rank for rank in range(1, len(words) + 1)]
+    while True: yield " ".join(rng.choices(words, weights, k=rng.randint(3, 40))).capitalize() + "."
+
+def notes() -> Iterator[str]:
+    "Short texts, all different; their length varies, for constant lengths flatter stores that overwrite in place."
+    rng = random.Random(1)
+    for i in count(): yield f"{i} " + "x" * rng.randint(10, 200)
+
+def segments(size: int, seed: int = 0) -> list[dict[str, Any]]:
+    "A step's list of about `size` bytes."
+    made: list[dict[str, Any]] = []
+    start, text = 0.0, sentences(seed)
+    while size > 0:
+        end = round(start + 3.7, 2)
+        made.append({"id": len(made), "start": start, "end": end, "text": next(text), "checked": False})
+        start, size = end, size - size_of(made[-1]) - 1
+    return made
+
+def steps(size: int) -> dict[str, dict[str, Any]]:
+    "Four steps that share `size` bytes."
+    return {name: {"segments": segments(size // 4 - 40, seed), "cursor": 0, "done": False} for seed, name in enumerate(STEPS)}
+
+def session(size: int) -> dict[str, Any]:
+    "The state of a session, each step under its own top-level key."
+    return {"title": "Interview 7", "note": "", **{f"_step_{name}": step for name, step in steps(size).items()}}
+
+def nested(size: int) -> dict[str, Any]:
+    "The state of an app that keeps all under one key."
+    return {"step_states": steps(size)}
+
+def labels(count: int = 10_000) -> dict[str, dict[str, Any]]:
+    "A map of many small records."
+    rng = random.Random(2)
+    return {f"item-{i:05d}": {"label": rng.choice(["keep", "drop", "unsure"]), "score": rng.random(), "by": rng.choice(["ana", "ben"])}
+            for i in range(count)}
+
+def deep() -> dict[str, Any]:
+    "The state of an app that keeps its steps and 50 snapshots of them, each of 160 KB, under two keys."
+    return {"step_states": steps(160_000), "history": [steps(160_000) for _ in range(50)]}
 
 SIZES = {"10 KB": 10_000, "1 MB": 1_000_000, "10 MB": 10_000_000}
 SID = "s0"
@@ -31,14 +85,14 @@ def _one(state: Callable[[], State]) -> Callable[[Store], None]: return lambda s
 def _sessions(count: int, newest_size: int = 1000) -> Callable[[Store], None]:
     "Sessions of 1 KB each, the newest 50 of `newest_size`."
     def make(store: Store) -> None:
-        small, big = states.session(1000), states.session(newest_size)
+        small, big = session(1000), session(newest_size)
         for i in range(count): store.create(f"s{i}", big if i >= count - 50 else small)
     return make
 
 def edits() -> Iterator[State]:
     "A step of 100 KB; in each edit another sentence of it changes."
-    rng, texts = random.Random(3), states.sentences(4)
-    step = {"segments": states.segments(100_000)}
+    rng, texts = random.Random(3), sentences(4)
+    step = {"segments": segments(100_000)}
     while True:
         rng.choice(step["segments"])["text"] = next(texts)
         yield step
@@ -59,17 +113,17 @@ def _move_cursor(state: State, i: int) -> None: state["step_states"]["review"]["
 def _change_label(state: State, i: int) -> None: state["labels"][f"item-{i * 7919 % 10_000:05d}"]["by"] = f"person {i}"
 
 def _label_keys() -> Iterator[tuple[str, str, State]]:
-    for i, note in enumerate(states.notes()): yield SID, "labels", {f"item-{i * 7919 % 10_000:05d}": {"label": "keep", "score": 0.5, "by": note}}
+    for i, note in enumerate(notes()): yield SID, "labels", {f"item-{i * 7919 % 10_000:05d}": {"label": "keep", "score": 0.5, "by": note}}
 
 DATA = {
-    **{f"session of {name}": Data(_one(lambda size=size: states.session(size))) for name, size in SIZES.items()},  # type: ignore[misc]
-    **{f"nested, {name}": Data(_one(lambda size=size: states.nested(size))) for name, size in SIZES.items()},  # type: ignore[misc]
-    "deep": Data(_one(states.deep)),
+    **{f"session of {name}": Data(_one(lambda size=size: session(size))) for name, size in SIZES.items()},  # type: ignore[misc]
+    **{f"nested, {name}": Data(_one(lambda size=size: nested(size))) for name, size in SIZES.items()},  # type: ignore[misc]
+    "deep": Data(_one(deep)),
     "1,000 sessions": Data(_sessions(1000)),
     "10,000 sessions": Data(_sessions(10_000)),
     "10,000 sessions, newest of 1 MB": Data(_sessions(10_000, 1_000_000)),
-    "map as a step": Data(_one(lambda: {"title": "Labels", "_step_labels": states.labels()})),
-    "map under a key": Data(_one(lambda: {"title": "Labels", "labels": states.labels()})),
+    "map as a step": Data(_one(lambda: {"title": "Labels", "_step_labels": labels()})),
+    "map under a key": Data(_one(lambda: {"title": "Labels", "labels": labels()})),
     **{f"edited, depth {depth}": Data(_edited(depth), {} if depth == 50 else {"depth": depth}) for depth in (5, 50, 500)},
 }
 
@@ -78,10 +132,10 @@ def _of_size(name: str) -> list[Job]:
     return [
         Job(f"read the whole state, {name}", here, "blob", lambda store: (store.read, repeat((SID,))), writes=False),
         Job(f"read one step, {name}", here, "fields", lambda store: (store.read_step, repeat((SID, "review"))), writes=False),
-        Job(f"merge one key, {name}", here, "fields", lambda store: (store.merge, ((SID, {"note": note}) for note in states.notes()))),
-        Job(f"advance the step, {name}", here, "fields", lambda store: (store.set_step, ((SID, step) for step in cycle(states.STEPS)))),
+        Job(f"merge one key, {name}", here, "fields", lambda store: (store.merge, ((SID, {"note": note}) for note in notes()))),
+        Job(f"advance the step, {name}", here, "fields", lambda store: (store.set_step, ((SID, step) for step in cycle(STEPS)))),
         Job(f"save the whole state, cursor moved, {name}", f"nested, {name}", "blob",
-            lambda store: (store.save, _saves(states.nested(SIZES[name]), _move_cursor))),
+            lambda store: (store.save, _saves(nested(SIZES[name]), _move_cursor))),
     ]
 
 def _whole(name: str) -> Job:
@@ -92,7 +146,7 @@ def _small_step(name: str, action: str) -> Job:
     "Change a key of a step of 1 KB, in a session of 10 MB."
     def start(store: Store) -> tuple[Callable[..., Any], Iterator[tuple[Any, ...]]]:
         store.merge_step(SID, "notes", {f"k{i}": "x" * 40 for i in range(2)})
-        return getattr(store, action), ((SID, "notes", {"note": note}) for note in states.notes())
+        return getattr(store, action), ((SID, "notes", {"note": note}) for note in notes())
     return Job(name, "session of 10 MB", "fields", start, only="package")
 
 def _newest(name: str) -> Job: return Job(f"newest 50 of {name}", name, "fields", lambda store: (store.newest, repeat((50,))), writes=False)
@@ -109,7 +163,7 @@ JOBS = {job.name: job for job in [
     Job("map as a step, read", "map as a step", "fields", lambda store: (store.read_step, repeat((SID, "labels"))), writes=False),
     Job("map as a step, change one key", "map as a step", "fields", lambda store: (store.merge_step, _label_keys())),
     Job("map under a key, save the state, one entry changed", "map under a key", "blob",
-        lambda store: (store.save, _saves({"title": "Labels", "labels": states.labels()}, _change_label))),
+        lambda store: (store.save, _saves({"title": "Labels", "labels": labels()}, _change_label))),
     _undoable(50), _undoable(5, "package"), _undoable(500, "package"),
     Job("read a deep state of 8 MB", "deep", "blob", lambda store: (store.read, repeat((SID,))), writes=False),
     *[_whole(name) for name in ("10 KB", "1 MB")],

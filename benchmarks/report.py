@@ -1,11 +1,141 @@
-"The results as Markdown."
-from collections.abc import Iterable, Iterator
-from statistics import median
+"What the recorded run says: targets and tables as Markdown, and the pictures of the docs page."
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
 from typing import Any, Optional
 
-from benchmarks.jobs import JOBS
+from benchmarks.jobs import DATA, JOBS, SIZES
+from benchmarks.run import MANY
 from benchmarks.stores import KINDS
-from benchmarks.targets import LEVELS, TARGETS, Results, Spread, Target, evaluate, floor_of, to_floor
+
+HERE = Path(__file__).parent
+IMAGES = HERE.parent/"nbs"/"images"
+Results = dict[str, Any]
+
+def recorded() -> Results: return json.loads((HERE/"results.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+# Targets
+
+LEVELS = ("NORMAL", "FULL")
+
+@dataclass(frozen=True)
+class Spread:
+    "Median, and the quarter below and above which a quarter of the rounds lie."
+    mid: float
+    low: float
+    high: float
+
+def spread(values: list[float]) -> Spread:
+    low, mid, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+    return Spread(round(mid, 4), round(low, 4), round(high, 4))
+
+def floor_of(job: str, kind: str) -> str:
+    "The raw code to compare with; for `synchronous=OFF`, which no floor has, the one at NORMAL."
+    return f"{JOBS[job].floor}-{'FULL' if KINDS[kind].synchronous == 'FULL' else 'NORMAL'}"
+
+def ratio(results: Results, job: str, kind: str, other_job: str, other_kind: str) -> Optional[Spread]:
+    "How many times as long the first takes."
+    jobs = results["jobs"]
+    try: pairs = zip(jobs[job][kind]["rounds"], jobs[other_job][other_kind]["rounds"])
+    except KeyError: return None  # not measured
+    return spread([a / b for a, b in pairs])
+
+def to_floor(results: Results, job: str, kind: str) -> Optional[Spread]: return ratio(results, job, kind, job, floor_of(job, kind))
+
+Measure = Callable[[Results, str], Optional[Spread]]  # of the results and the package's `synchronous`
+
+@dataclass(frozen=True)
+class Target:
+    what: str
+    limit: float
+    measure: Measure
+    unit: str = "x"
+    at_least: bool = False
+    levels: Sequence[str] = LEVELS  # the package's `synchronous` for which it counts
+
+    def met(self, found: Optional[Spread]) -> Optional[bool]:
+        if found is None: return None
+        return found.mid >= self.limit if self.at_least else found.mid <= self.limit
+
+def floor(job: str, other: str = "") -> Measure:
+    "To the raw code doing the same job, or another."
+    return lambda results, level: ratio(results, job, f"package-{level}", other or job, floor_of(other or job, f"package-{level}"))
+
+def same(job: str, other: str) -> Measure: return lambda results, level: ratio(results, job, f"package-{level}", other, f"package-{level}")
+
+def written(job: str) -> Measure:
+    def kilobytes(results: Results, level: str) -> Optional[Spread]:
+        count = results["jobs"].get(job, {}).get(f"package-{level}", {}).get("bytes")
+        return None if count is None else spread([count / 1000])
+    return kilobytes
+
+def rivals(results: Results, level: str) -> list[str]:
+    "Stores of the same `synchronous` that lost no update of any writer, the raw ones aside."
+    found = results.get("writers", {})
+    kinds = {kind for row in found.values() for kind in row if not KINDS[kind].floor and not kind.startswith("package") and KINDS[kind].synchronous == level}
+    kinds -= {"diskcache-one-key"}  # it keeps no session: compared with in a row of its own
+    return [kind for kind in sorted(kinds) if not any(sum(row[kind]["lost"]) for row in found.values())]
+
+def best_rival(job: str) -> Measure:
+    def slowest(results: Results, level: str) -> Optional[Spread]:
+        found = [ratio(results, job, f"package-{level}", job, kind) for kind in rivals(results, level)]
+        return max((one for one in found if one), key=lambda one: one.mid, default=None)
+    return slowest
+
+def writers(name: str) -> Measure:
+    def throughput(results: Results, level: str) -> Optional[Spread]:
+        try: ours, floors = (results["writers"][name][f"{kind}-{level}"]["per_second"] for kind in ("package", "fields"))
+        except KeyError: return None
+        return spread([a / b for a, b in zip(ours, floors)])
+    return throughput
+
+def lost(results: Results, level: str) -> Optional[Spread]:
+    rows = [row[f"package-{level}"] for row in results.get("writers", {}).values() if f"package-{level}" in row]
+    return spread([sum(sum(row["lost"]) + sum(row["refused"]) for row in rows)]) if rows else None
+
+def import_time(results: Results, level: str) -> Optional[Spread]:
+    times = results.get("imports", {}).get("cjm-workflow-state")
+    return spread(times) if times else None
+
+MERGE = "merge one key, {}"
+UNDO = "undoable edit of 100 KB, depth {}"
+SAVE = "save the whole state, cursor moved, 1 MB"
+
+TARGETS = [
+    Target("`get_current_step`, to the raw SELECT", 1.5, floor("get the current step")),
+    Target("`session_exists`, to the raw SELECT", 1.5, floor("ask whether the session exists")),
+    Target("merge one key into 10 KB, to the raw floor", 1.4, floor(MERGE.format("10 KB")), levels=("NORMAL",)),
+    Target("the same, to diskcache setting one key of its own", 1, lambda results, level: ratio(
+        results, MERGE.format("10 KB"), f"package-{level}", MERGE.format("10 KB"), "diskcache-one-key"), levels=("NORMAL",)),
+    Target("the same, to the best other store of this `synchronous` that loses no update", 1, best_rival(MERGE.format("10 KB"))),
+    Target("merge one key into 1 MB, to the same into 10 KB", 1.1, same(MERGE.format("1 MB"), MERGE.format("10 KB"))),
+    Target("merge one key into 10 MB, to the same into 10 KB", 1.1, same(MERGE.format("10 MB"), MERGE.format("10 KB"))),
+    *[Target(f"`get_state`, {size}, to one `json.loads` and the raw fetch", limit, floor(f"read the whole state, {size}"))
+      for size, limit in (("10 KB", 1.25), ("1 MB", 1.2))],
+    Target("`get_state` of 50 snapshots of 160 KB under one key, to one `json.loads` and the raw fetch", 1.05, floor("read a deep state of 8 MB")),
+    *[Target(f"`get_session`, {size}, to `get_state`", limit, same(f"read all of a session at one moment, {size}", f"read the whole state, {size}"))
+      for size, limit in (("10 KB", 1.5), ("1 MB", 1.1))],  # 1.1 times and 15 us, which is what a state of 10 KB takes a third of
+    Target("`edit_session` of one key of a small step in 10 MB, to `update_step_state`", 1.3, same("the same by edit_session", "change a key of a small step, 10 MB")),
+    Target("map: read the step of 10,000 keys, to one `json.loads` and the raw fetch of as many rows", 2, floor("map as a step, read")),
+    Target("map: change one key of it, to the merge of one key", 1.5, same("map as a step, change one key", MERGE.format("10 KB"))),
+    Target("map: save it whole with one entry changed, to the one-blob floor", 1.5, floor("map under a key, save the state, one entry changed")),
+    *[Target(f"newest 50 of {name}, to the raw covering-index query", 1.5, floor(f"newest 50 of {name}"))
+      for name in ("10,000 sessions", "10,000 sessions, newest of 1 MB")],
+    Target("undoable edit of 100 KB, to the raw write of the value", 2, floor(UNDO.format(50))),
+    Target("undoable edit of 100 KB, written", 250, written(UNDO.format(50)), "KB"),
+    Target("undoable edit at depth 500, to the same at depth 5", 1.3, same(UNDO.format(500), UNDO.format(5))),
+    Target("8 processes merging, throughput, to the raw floor's", 0.8, writers("8 processes"), at_least=True, levels=("FULL",)),
+    Target("8 processes, 8 threads: lost or refused", 0, lost, ""),
+    Target("import, beyond `sqlite3`, `json`, `uuid`, `dataclasses`", 10, import_time, "ms"),
+]
+
+def evaluate(results: Results, targets: list[Target] = TARGETS) -> Iterator[tuple[Target, dict[str, Optional[Spread]]]]:
+    "Each target with what was measured at each level."
+    for target in targets: yield target, {level: target.measure(results, level) for level in target.levels}
+
+# Tables
 
 METHOD = """
 Each store has a process of its own, which holds its connections open. In each round every job is done by one store right after the other, for a short while each, so that what slows
@@ -31,7 +161,9 @@ def between(found: Optional[Spread], unit: str = "x") -> str:
     if found is None: return "–"
     return number(found.mid, unit) + (f" ({number(found.low)}–{number(found.high)})" if found.low != found.high else "")
 
-def duration(us: float) -> str: return number(us, "us") if us < 1000 else number(us / 1000, "ms") if us < 1e6 else number(us / 1e6, "s")
+def duration(us: float) -> str: return number(us, "µs") if us < 1000 else number(us / 1000, "ms") if us < 1e6 else number(us / 1e6, "s")
+
+def size(count: float) -> str: return number(count / 1000, "KB") if count < 1e6 else number(count / 1e6, "MB")
 
 def title(kind: str) -> str: return f"**{kind}**" if kind.startswith("package") else kind
 
@@ -44,11 +176,6 @@ def targets(results: Results, which: list[Target] = TARGETS) -> str:
     rows = [[target.what, ("at least " if target.at_least else "at most ") + number(target.limit, target.unit),
              *(between(found.get(level), target.unit) for level in LEVELS), verdict(target, found)] for target, found in evaluate(results, which)]
     return table(["target", "limit", *(f"package at {level}" for level in LEVELS), "verdict"], rows)
-
-def overview(results: Results) -> str:
-    "The median of each job in each store."
-    return table(["p50", *map(title, results["stores"])],
-                 [[job, *(duration(row[kind]["p50"]) if kind in row else "–" for kind in results["stores"])] for job, row in results["jobs"].items()])
 
 def job_table(results: Results, job: str) -> str:
     rows = []
@@ -73,9 +200,10 @@ def stores_table(results: Results) -> str:
 
 def nearest(kind: str) -> str: return f"package-{'FULL' if KINDS[kind].synchronous == 'FULL' else 'NORMAL'}"
 
-def faster(row: dict[str, Any]) -> dict[str, float]:
+def faster(row: dict[str, Any], what: str = "p50") -> dict[str, float]:
     "Stores that beat the package at the nearest `synchronous`, the raw floors aside, and how many times."
-    times = {kind: row[nearest(kind)]["p50"] / one["p50"] for kind, one in row.items() if not KINDS[kind].floor and nearest(kind) in row}
+    times = {kind: row[nearest(kind)][what] / one[what] for kind, one in row.items()
+             if not KINDS[kind].floor and nearest(kind) in row and one[what]}
     return {kind: times[kind] for kind in sorted(times, key=lambda kind: -times[kind]) if times[kind] > 1 and not kind.startswith("package")}
 
 def wins(results: Results) -> str:
@@ -84,6 +212,30 @@ def wins(results: Results) -> str:
              ", ".join(f"{kind} {duration(row[kind]['p50'])} ({number(times, 'x')})" for kind, times in found.items())]
             for job, row in results["jobs"].items() if (found := faster(row))]
     return table(["job", *(f"package at {level}" for level in LEVELS), "quicker, and how many times"], rows, numbers=False) if rows else "In none of these jobs."
+
+def beaten(results: Results) -> str:
+    "In how many of the jobs that others can do as well one of them is quicker."
+    shared = [row for job, row in results["jobs"].items() if not JOBS[job].only]
+    return f"{sum(bool(faster(row)) for row in shared)} of {len(shared)}"
+
+def answer(results: Results, job: str, what: str = "p50") -> str:
+    "A job in one line: what it takes here, and where it takes less."
+    row = results["jobs"][job]
+    show, less, least = (duration, "Quicker", "is quicker") if what == "p50" else (size, "Less", "writes less")
+    found = [f"{kind} {show(row[kind][what])} ({number(times, 'x')})" for kind, times in faster(row, what).items()]
+    here = " and ".join(f"{show(row[f'package-{level}'][what])} at `{level}`" for level in reversed(LEVELS))
+    return here + (f". {less}: {', '.join(found)}." if found else f". No other store {least}.")
+
+def answer_writers(results: Results, name: str) -> str:
+    "The same of many writers at once."
+    row = {kind: {"rate": median(one["per_second"]), "p50": 1 / median(one["per_second"]), "lost": sum(one["lost"])}
+           for kind, one in results["writers"][name].items()}
+    here = " and ".join(f"{number(row[f'package-{level}']['rate'])} a second at `{level}`" for level in reversed(LEVELS))
+    lost = sum(row[f"package-{level}"]["lost"] for level in LEVELS)
+    found = [f"{kind} ({number(times, 'x')})" for kind, times in faster(row).items() if not row[kind]["lost"]]
+    losers = [f"{kind} ({number(one['lost'])})" for kind, one in row.items() if one["lost"]]
+    return (f"{here}, {number(lost) if lost else 'none'} lost. Quicker, and lost none: {', '.join(found) or 'no other store'}. "
+            f"Keys that were said to be saved were lost by {', '.join(losers) or 'none'}.")
 
 def machine(results: Results) -> str: return ", ".join(f"{name} {value}" for name, value in results["machine"].items())
 
@@ -99,3 +251,75 @@ def sections(results: Results) -> Iterator[tuple[str, str]]:
 def markdown(results: Results) -> str:
     parts = ["# Benchmarks", machine(results), METHOD, *(f"## {head}\n\n{body}" for head, body in sections(results))]
     return "\n\n".join(parts) + "\n"
+
+# Pictures
+
+INK = "#444444"  # for white paper; a style of the site turns the pictures over in the dark
+COLOURS = {"package": "#14794f", "fields": "#808080", "blob": "#808080"}
+OTHERS = "#b0601a"
+STYLE: Any = {"svg.hashsalt": "benchmarks", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
+         **{name: INK for name in ("text.color", "axes.labelcolor", "axes.edgecolor", "axes.titlecolor", "xtick.color", "ytick.color", "legend.labelcolor")}}
+
+@dataclass
+class Plot:
+    "A line for each store, with a dot for each of its values."
+    name: str   # of the file
+    title: str
+    unit: str                        # "s", "B" or what is counted
+    series: list[str]                # what the dots are, from small to large
+    values: dict[str, list[float]]   # by store
+    notes: dict[str, str] = field(default_factory=dict)  # what stands behind a store's line
+
+def of_jobs(results: Results, name: str, title: str, jobs: dict[str, str], what: str = "p50", scale: float = 1e-6, unit: str = "s") -> Plot:
+    "`jobs` by what their dot is called."
+    rows = [results["jobs"][job] for job in jobs.values()]
+    values = {kind: [row[kind][what] * scale for row in rows] for kind in results["stores"] if all(row[kind][what] for row in rows)}
+    return Plot(name, title, unit, list(jobs), values)
+
+def of_writers(results: Results) -> Plot:
+    rows = [results["writers"][name] for name in MANY]
+    lost = {kind: sum(sum(row[kind]["lost"]) for row in rows) for kind in results["stores"]}
+    return Plot("benchmarks-writers", "Eight writers, one session: the more the better", "merges a second", MANY,
+                {kind: [median(row[kind]["per_second"]) for row in rows] for kind in results["stores"]},
+                {kind: f"lost {count:,}" for kind, count in lost.items() if count})
+
+def plots(results: Results) -> list[Plot]:
+    by_size = {"merge": "merge one key", "read": "read the whole state", "save": "save the whole state, cursor moved"}
+    return [
+        *[of_jobs(results, f"benchmarks-{name}", job[0].upper() + job[1:], {size: f"{job}, {size}" for size in SIZES}) for name, job in by_size.items()],
+        of_jobs(results, "benchmarks-written", "Written by the merge of one key", {size: MERGE.format(size) for size in SIZES}, "bytes", 1, "B"),
+        of_jobs(results, "benchmarks-newest", "List the newest 50", {name: f"newest 50 of {name}" for name in DATA if "sessions" in name}),
+        of_jobs(results, "benchmarks-undo", "Undoable edit of 100 KB (fields: without undo)", {"p50": UNDO.format(50)}),
+        of_writers(results),
+    ]
+
+def colour(kind: str) -> str: return COLOURS.get(kind.split("-")[0], OTHERS)
+
+def figure_of(plt: Any, plot: Plot) -> Any:
+    from matplotlib.ticker import EngFormatter, NullLocator
+    figure, axes = plt.subplots(figsize=(5.6, 0.27 * len(plot.values) + 1.2), layout="constrained")
+    sizes = [90 - 35 * i for i in range(len(plot.series))][::-1]
+    for kind, values in plot.values.items():
+        axes.plot([min(values), max(values)], [kind] * 2, color=colour(kind), linewidth=1, alpha=0.6)
+        axes.scatter(values, [kind] * len(values), sizes, color=colour(kind))
+        if kind in plot.notes: axes.annotate(plot.notes[kind], (max(values), kind), xytext=(8, -3), textcoords="offset points")
+    axes.invert_yaxis()
+    axes.set(xscale="log", xlabel="" if len(plot.unit) == 1 else plot.unit)
+    axes.xaxis.set_major_formatter(EngFormatter(plot.unit if len(plot.unit) == 1 else ""))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_title(plot.title, loc="left")
+    axes.grid(axis="x", color=INK, alpha=0.25)
+    if len(plot.series) > 1:
+        for name, size in zip(plot.series, sizes): axes.scatter([], [], size, color=INK, label=name)
+        figure.legend(loc="outside lower center", ncols=len(sizes), frameon=False)
+    return figure
+
+def draw(results: Results) -> None:
+    import matplotlib
+    matplotlib.use("svg")
+    from matplotlib import pyplot as plt
+    with plt.rc_context(STYLE):
+        for plot in plots(results):
+            figure = figure_of(plt, plot)
+            figure.savefig(IMAGES/f"{plot.name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
+            plt.close(figure)

@@ -10,29 +10,28 @@ from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 from typing import Any
 
-from benchmarks.run import machine
-from benchmarks.states import segments
-from benchmarks.worker import io_bytes
-from cjm_workflow_state.state_store import SQLiteWorkflowStateStore
+from benchmarks.jobs import segments
+from benchmarks.run import io_bytes, machine
+from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, WorkflowStateStore
 
 HERE = "shape", "s1"
 ITEMS = segments(150_000)[:600]
-Click = Callable[[SQLiteWorkflowStateStore, int], None]
+Click = Callable[[WorkflowStateStore, int], None]
 
 def _checked(i: int) -> dict[str, Any]: return {**ITEMS[i * 7 % len(ITEMS)], "checked": True, "by": f"person {i}"}
 
-def key_per_item(store: SQLiteWorkflowStateStore, i: int) -> None:
+def key_per_item(store: WorkflowStateStore, i: int) -> None:
     store.update_step_state(*HERE, "items", {str(i * 7 % len(ITEMS)): _checked(i)}, undo_label="Check")
 
-def one_list(store: SQLiteWorkflowStateStore, i: int) -> None:
+def one_list(store: WorkflowStateStore, i: int) -> None:
     with store.edit_step_state(*HERE, "list", undo_label="Check") as state: state["items"][i * 7 % len(ITEMS)] = _checked(i)
 
-def one_dict(store: SQLiteWorkflowStateStore, i: int) -> None:
+def one_dict(store: WorkflowStateStore, i: int) -> None:
     with store.edit_step_state(*HERE, "dict", undo_label="Check") as state: state["items"][str(i * 7 % len(ITEMS))] = _checked(i)
 
-def cursor_apart(store: SQLiteWorkflowStateStore, i: int) -> None: store.update_step_state(*HERE, "list", {"cursor": i})
+def cursor_apart(store: WorkflowStateStore, i: int) -> None: store.update_step_state(*HERE, "list", {"cursor": i})
 
-def cursor_inside(store: SQLiteWorkflowStateStore, i: int) -> None:
+def cursor_inside(store: WorkflowStateStore, i: int) -> None:
     with store.edit_step_state(*HERE, "nested") as state: state["page"]["items"][0]["cursor"] = 10 ** (i % 9)  # of another length each time, as SQLite overwrites in place what keeps its length
 
 SHAPES: dict[str, Click] = {

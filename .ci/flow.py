@@ -1,4 +1,4 @@
-"Draw images/flow.svg, the picture of flow, session, step and undo.  usage: python nbs/_flow.py"
+"Draw nbs/images/flow.svg, the picture of flow, session, step and undo.  usage: flow.py"
 from html import escape
 from pathlib import Path
 
@@ -49,4 +49,4 @@ def svg():
     return '\n'.join([f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img">',
                       '<title>Flow, session, step and undo</title>', *drawing(), '</svg>', ''])
 
-if __name__ == '__main__': (Path(__file__).parent/'images'/'flow.svg').write_text(svg(), encoding='utf-8', newline='\n')
+if __name__ == '__main__': (Path(__file__).parents[1]/'nbs'/'images'/'flow.svg').write_text(svg(), encoding='utf-8', newline='\n')
