@@ -1,4 +1,4 @@
-"Where each person is in a multi-step app, their state, and undo, in one SQLite file"
+"Where each person is in a multi-step app, their state, and undo, in one SQLite file or on a PostgreSQL server"
 __version__ = "0.1.0"
 
 from importlib import import_module
