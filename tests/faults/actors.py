@@ -485,5 +485,38 @@ def write_and_say(path, synchronous, writes):
         say('written', i)
     os._exit(0)  # without the syncs of closing
 
+# -- recorded for images of lost power
+
+def click_in_sessions_of(path, synchronous, clicks):
+    "The clicks of `clicks.do`: open, so many of them, close, and again."
+    from clicks import do
+    i = 0
+    for number in clicks:
+        with Store(path, synchronous=synchronous, max_undo_depth=100_000) as store:
+            for _ in range(number):
+                do(store, i)
+                say(i)
+                i += 1
+
+def migrate_and_write(path):
+    with Store(path, synchronous='NORMAL') as store:
+        say('migrated')
+        for i in range(3): store.update_state('after', 's', {f'{i}': i})
+
+def copied(i): return {'n': i, 'text': f'{i}' * (i % 9 * 1000), 'twin': i}
+
+def back_up_and_restore(path, dest, rounds):
+    "A write, a backup, another write, the backup restored; after each of them its number."
+    with Store(path) as store:
+        for i in range(0, 4 * rounds, 4):
+            store.update_state('copy', 's', copied(i))
+            say(i)
+            store.backup(dest)
+            say(i + 1)
+            store.update_state('copy', 's', copied(i + 2))
+            say(i + 2)
+            store.restore(dest)
+            say(i + 3)
+
 if __name__ == '__main__':
     globals()[sys.argv[1]](*json.loads(sys.argv[2]))
