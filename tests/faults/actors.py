@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sqlite3
+import struct
 import sys
 import threading
 import urllib.parse  # Python 3.13 needs it to open a file, and `read_only` can't load it any more
@@ -518,5 +519,234 @@ def back_up_and_restore(path, dest, rounds):
             store.restore(dest)
             say(i + 3)
 
+# -- calls that fail
+
+class Shim:
+    "shim.c, which this process was started under: makes the n-th call of a kind fail."
+    KINDS = {'write': 'w', 'sync': 's', 'truncate': 't', 'rename': 'n', 'read': 'r', 'unlink': 'u', 'open': 'o', 'mkdir': 'd'}
+    WAYS = {'once': 0, 'from then on': 1, 'half done': 2}
+
+    def __init__(self):
+        import ctypes
+        self.library = ctypes.CDLL(None)
+
+    def fail(self, kind, n, error, way): self.library.shim_fail(ord(self.KINDS[kind]), n, error, self.WAYS[way])
+    def failed(self): return self.library.shim_hits()
+
+def ways_to_fail():
+    import errno
+    for kind in Shim.KINDS:
+        for error in (errno.EIO, errno.ENOSPC) if kind == 'write' else (errno.EIO, errno.EACCES) if kind == 'open' else (errno.EIO,):
+            for way in Shim.WAYS if kind == 'write' else list(Shim.WAYS)[:2]: yield kind, error, way
+
+def everything(path):
+    "All sessions of a file with their undo, as a new store reads them."
+    if not os.path.exists(path): return {}
+    with Store(path, max_undo_depth=100_000) as store:
+        assert store.check() == []
+        snapshots = [store.get_session(flow, one.session_id) for flow in store.list_flows() for one in store.list_sessions(flow)]
+        return {(one.flow_id, one.session_id): (one.state, one._steps, [e.label for h in one._histories.values() for e in h.undo + h.redo]) for one in snapshots}
+
+def injected(folder, old, every):
+    """Each call of the store, with each of its system calls failing in each way, or every so many of them: it is done, or refused with an error that names
+    the path, and what was acknowledged before is there."""
+    import shutil
+    from clicks import do
+    os.mkdir(folder)
+    shim, path, copy = Shim(), os.path.join(folder, 'wf.db'), os.path.join(folder, 'copy.db')
+    figures = {'faults': 0, 'refused': 0, 'done_all_the_same': 0, 'lost': 0, 'half': 0, 'undocumented': 0}
+    bad = []
+
+    def prepared(kind):
+        "Files as they are before the call, and the store, if it is open then."
+        for name in os.listdir(folder):
+            inner = os.path.join(folder, name)
+            shutil.rmtree(inner) if os.path.isdir(inner) else os.remove(inner)
+        if kind == 'old': shutil.copy(old, path)
+        if kind in ('old', 'none'): return None
+        store = Store(path, max_undo_depth=100_000)
+        for i in range(6): do(store, i)
+        store.update_state('other', 's', {'n': 1, 'text': 'x' * 9000}, undo_label='other')
+        store.backup(copy)
+        do(store, 6)
+        if kind == 'closed': store.close()
+        if kind == 'killed':  # the log is there, nobody has it open
+            names = [path, f'{path}-wal']
+            kept = [open(name, 'rb').read() for name in names] # the locks that this drops are of no use any more
+            store.close()
+            for name, content in zip(names, kept):
+                with open(name, 'wb') as file: file.write(content)
+        return store if kind in ('open', 'folding') and (kind == 'open' or store._db.writer.execute('PRAGMA wal_autocheckpoint = 1')) else None
+
+    def edit(store):
+        with store.edit_session('clicks', 'ana', undo_label='edit') as one:
+            one.state['n'] = 1
+            one.step('edit')['last'] = 'edit'
+
+    def opened(store):
+        with Store(path, max_undo_depth=100_000) as store: store.update_state('new', 's', {'n': 1})
+
+    def read(store):
+        with Store(path, max_undo_depth=100_000) as store:
+            store.get_session('other', 's'), store.list_sessions('other'), store.get_undo_history('clicks', 'ana', 'edit'), store.check()
+
+    calls = [('open', lambda store: do(store, 7)), ('folding', lambda store: do(store, 7)), ('open', edit), ('folding', edit),
+             ('open', lambda store: store.undo('clicks', 'ana', 'edit')), ('open', lambda store: store.delete_session('other', 's')),
+             ('open', lambda store: store.copy_session('clicks', 'ana', to_session_id='copy')), ('open', lambda store: store.create_session('new', 's')),
+             ('open', lambda store: store.backup(copy)), ('open', lambda store: store.backup(os.path.join(folder, 'new', 'copy.db'))),
+             ('open', lambda store: store.restore(copy)), ('open', lambda store: store.close()),
+             ('none', opened), ('old', opened), ('closed', opened), ('killed', opened), ('closed', read), ('killed', read), ('old', read)]
+
+    for number, (kind, call) in enumerate(calls):
+        states = []
+        for _ in range(2):  # what there is before, and after
+            store = prepared(kind)
+            if states: call(store)
+            if store: store.close()
+            states.append((everything(path), everything(copy)))
+        for failing, error, way in ways_to_fail():
+            n = 1 + number % every
+            while True:
+                store = prepared(kind)
+                shim.fail(failing, n, error, way)
+                problem = None
+                try: call(store)
+                except Exception as raised: problem = raised
+                hits, n = shim.failed(), n + every
+                if not hits: break
+                figures['faults'] += hits if way != 'from then on' else 1
+                figures['refused' if problem else 'done_all_the_same'] += 1
+                if problem and not (isinstance(problem, (sqlite3.DatabaseError, OSError)) and folder in str(problem)):
+                    figures['undocumented'] += 1
+                    bad.append(f'call {number} ({kind}), {failing} {n - every} {error} {way}: {problem!r}')
+                try:
+                    if store and not store._db.closed:  # the same store goes on
+                        store.get_session('other', 's')
+                        store.update_state('goes on', 's', {'n': 1})
+                        store.delete_session('goes on', 's')
+                        assert store._db.closed == ''
+                        store.close()
+                    now = everything(path), everything(copy)
+                except Exception as raised:
+                    figures['half'] += 1
+                    bad.append(f'call {number} ({kind}), {failing} {n - every} {error} {way}: afterwards {raised!r}')
+                    continue
+                allowed = [states[1]] if not problem else [(one, other) for one in (states[0][0], states[1][0]) for other in (states[0][1], states[1][1])]
+                if kind == 'none' and problem: allowed.append(({}, states[0][1]))
+                if now not in allowed:
+                    figures['half' if problem else 'lost'] += 1
+                    bad.append(f'call {number} ({kind}), {failing} {n - every} {error} {way}: {problem!r} {now} not in {allowed}'[:900])
+                left = [name for name in os.listdir(folder) if '.part' in name]
+                if left and failing != 'unlink':
+                    figures['half'] += 1
+                    bad.append(f'call {number} ({kind}), {failing} {n - every} {error} {way}: left {left}')
+    say(json.dumps({**figures, 'bad': bad}))
+
+# -- flipped bits
+
+def flipped(folder, rounds, seed):
+    "Bits of a closed file, or of a file and its log that a killed process left, are the other way round: all calls answer, or say that the file is damaged."
+    import resource
+    from clicks import HERE, Model, do
+    from cjm_workflow_state.state_store import UndoConflictError
+    path, chance, clicks = os.path.join(folder, 'wf.db'), random.Random(seed), 40
+    store = Store(path, max_undo_depth=100_000)
+    contents = []
+    for i in range(clicks):
+        do(store, i)
+        store.update_state('big', f'{i % 5}', {'n': i, 'map': {f'{k}': 'x' * 100 for k in range(i)}})
+        if i == clicks // 2:
+            with Store(path) as second: second.check()
+            store._db.writer.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+    for name in (path, f'{path}-wal'):
+        with open(name, 'rb') as file: contents.append(file.read())
+    store.close()
+    with open(path, 'rb') as file: whole = file.read()
+    states = [Model(i) for i in range(clicks + 1)]
+    figures = {'files': rounds, 'bits': 0, 'in_the_log': 0, 'refused': 0, 'calls': 0, 'undocumented': 0, 'half': 0}
+    bad, before = [], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for r in range(rounds):
+        for name in os.listdir(folder): os.remove(os.path.join(folder, name))
+        where = r % 3  # the closed file, the file under its log, the log
+        pieces = [bytearray(whole)] if where == 0 else list(map(bytearray, contents))
+        target = pieces[-1 if where == 2 else 0]
+        for _ in range(chance.choice([1, 1, 3, 30])):
+            bit = chance.randrange(8 * (len(target) if chance.random() < .7 else 200))  # the header often enough
+            target[bit // 8] ^= 1 << bit % 8
+            figures['bits'] += 1
+        figures['in_the_log'] += where == 2
+        for name, piece in zip((path, f'{path}-wal'), pieces):
+            with open(name, 'wb') as file: file.write(piece)
+        refused, store = False, None
+        def call(what):
+            nonlocal refused
+            figures['calls'] += 1
+            try: return what()
+            except sqlite3.DatabaseError as error:
+                refused = True
+                if path in str(error): return None
+                problem = error
+            except UndoConflictError: return None
+            except Exception as error: problem = error
+            figures['undocumented'] += 1
+            bad.append(f'round {r}: {problem!r}')
+        store = call(lambda: Store(path, timeout=1, max_undo_depth=100_000))
+        if store:
+            for flow in call(store.list_flows) or []:
+                for one in call(lambda: store.list_sessions(flow)) or []:
+                    if isinstance(one.session_id, str) and one.session_id: call(lambda: store.get_session(flow, one.session_id))
+            if where == 2: figures['half'] += not any(call(lambda: model.same(store)) for model in states) and not refused
+            for what in (store.check, lambda: store.get_undo_history(*HERE), lambda: store.undo(*HERE), lambda: store.redo(*HERE),
+                         lambda: do(store, clicks), lambda: store.update_state('big', '1', {'n': 0}), lambda: store.delete_session('big', '2'),
+                         lambda: store.count_sessions('big'), lambda: store.backup(os.path.join(folder, 'copy.db')), store.close): call(what)
+        figures['refused'] += refused
+    say(json.dumps({**figures, 'memory_grown_kb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 'bad': bad[:20]}))
+
+# -- many calls, and kills
+
+def call_on(path, said, me, threads):
+    "Writes and reads without end; how far each thread is, is in the file `said`, 16 bytes for each: its round, its calls."
+    store, numbers = Store(path, synchronous='NORMAL'), os.open(said, os.O_RDWR)
+    say('ready')
+    def work(t):
+        name, calls = f'{me}-{t}', 0
+        own = f'own {name}'
+        i = store.get_step_state('calls', 'shared', name).get('n', 0)
+        def done(stage):
+            nonlocal calls
+            calls += 1
+            os.pwrite(numbers, struct.pack('=qq', 4 * i + stage, calls), 16 * t)
+        while True:
+            i += 1
+            state = {'n': i, 'text': 'x' * (i % 7 * 100), 'twin': i}
+            store.update_step_state('calls', 'shared', name, state, undo_label=f'{i}')
+            done(1)
+            with store.edit_state('calls', 'counts') as counts:
+                counts['all'] = counts.get('all', 0) + i - counts.get(name, 0)
+                counts[name] = i
+            done(2)
+            store.set_current_step('calls', own, f'{i}')
+            done(3)
+            for _ in range(3):
+                assert store.get_step_state('calls', 'shared', name) == state
+                done(3)
+                other = store.get_step_state('calls', 'shared', f'{random.choice("ab")}-{random.randrange(threads)}')
+                assert not other or other == {'n': other['n'], 'text': 'x' * (other['n'] % 7 * 100), 'twin': other['n']}
+                done(3)
+                assert store.get_current_step('calls', own) == f'{i}'
+                done(3)
+                assert store.get_session_summary('calls', own).current_step == f'{i}'
+                done(3)
+            counts = store.get_state('calls', 'counts')
+            assert counts.pop('all') == sum(counts.values()) and counts[name] == i
+            done(3)
+            one = store.get_session('calls', 'shared', keys=[], steps=[name])
+            assert one.step(name) == state and [e.label for e in one.history(name).undo] == [f'{n}' for n in range(i, 0, -1)][:50]
+            done(3)
+            assert {one.session_id for one in store.list_sessions('calls', limit=50)} >= {'shared', 'counts', own}
+            done(3)
+    in_threads(threads, work)
+
 if __name__ == '__main__':
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts the tests may ignore it, as nohup does
     globals()[sys.argv[1]](*json.loads(sys.argv[2]))
