@@ -557,26 +557,29 @@ def injected(folder, old, every):
     figures = {'faults': 0, 'refused': 0, 'done_all_the_same': 0, 'lost': 0, 'half': 0, 'undocumented': 0}
     bad = []
 
+    store, templates = Store(path, max_undo_depth=100_000), {'none': {}, 'old': {path: old}}
+    for i in range(6): do(store, i)
+    store.update_state('other', 's', {'n': 1, 'text': 'x' * 9000}, undo_label='other')
+    store.backup(copy)
+    do(store, 6)
+    def keep(kind, names):
+        os.mkdir(f'{folder}.{kind}')
+        templates[kind] = {name: shutil.copy(name, f'{folder}.{kind}') for name in names}
+    keep('killed', [path, copy, f'{path}-wal'])  # the log is there, nobody has it open
+    store.close()
+    keep('closed', [path, copy])
+
     def prepared(kind):
         "Files as they are before the call, and the store, if it is open then."
         for name in os.listdir(folder):
             inner = os.path.join(folder, name)
             shutil.rmtree(inner) if os.path.isdir(inner) else os.remove(inner)
-        if kind == 'old': shutil.copy(old, path)
-        if kind in ('old', 'none'): return None
+        for name, template in templates['closed' if kind in ('open', 'folding') else kind].items(): shutil.copy(template, name)
+        if kind not in ('open', 'folding'): return None
         store = Store(path, max_undo_depth=100_000)
-        for i in range(6): do(store, i)
-        store.update_state('other', 's', {'n': 1, 'text': 'x' * 9000}, undo_label='other')
-        store.backup(copy)
-        do(store, 6)
-        if kind == 'closed': store.close()
-        if kind == 'killed':  # the log is there, nobody has it open
-            names = [path, f'{path}-wal']
-            kept = [open(name, 'rb').read() for name in names] # the locks that this drops are of no use any more
-            store.close()
-            for name, content in zip(names, kept):
-                with open(name, 'wb') as file: file.write(content)
-        return store if kind in ('open', 'folding') and (kind == 'open' or store._db.writer.execute('PRAGMA wal_autocheckpoint = 1')) else None
+        store.update_state('other', 's', {'n': 2})  # the log is not empty
+        if kind == 'folding': store._db.writer.execute('PRAGMA wal_autocheckpoint = 1')  # each commit goes into the file
+        return store
 
     def edit(store):
         with store.edit_session('clicks', 'ana', undo_label='edit') as one:
