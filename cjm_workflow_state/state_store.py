@@ -1513,7 +1513,10 @@ def _new_part(dest: Path) -> tuple[Path, Any]:
     "A file to become `dest`, held, so that it can be told from one that a killed backup left."
     part = dest.with_name(f"{dest.name[:50]}.{uuid.uuid4().hex}.part")
     _new_file(part)
-    file = open(part, "rb+")
+    try: file = open(part, "rb+")
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
     _hold(file, wait=True)
     if part.exists(): return part, file
     file.close()

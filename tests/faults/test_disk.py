@@ -120,6 +120,13 @@ def test_overwritten_pages(tmp_path, rounds, figures):
     assert refused > rounds / 2
     figures |= {'files': rounds, 'refused': refused}
 
+@pytest.mark.rounds(60, 2100)
+def test_flipped_bits(tmp_path, rounds, figures):
+    "Of the file, of the file under the log that a killed process left, and of that log, which is checked: there it is as if what follows was not written."
+    figures |= run('flipped', str(tmp_path), rounds, 7, longest=1800)
+    bad = figures.pop('bad')
+    assert not bad and not figures['half'] and figures['refused'] > rounds / 10 and figures['memory_grown_kb'] < 200_000, (bad, figures)
+
 def test_newer_schema(tmp_path, figures):
     path = tmp_path/'wf.db'
     full_file(path)

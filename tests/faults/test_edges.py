@@ -13,6 +13,7 @@ import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -294,14 +295,26 @@ def test_tables_of_others_stay(tmp_path):
 
 # -- recovering, times, the log's size
 
-@pytest.mark.skipif(os.name != 'posix' or os.geteuid() == 0, reason='root may write to everything, so a read-only file is none')
-def test_read_only_no_longer(tmp_path):
-    with closing(damaged(tmp_path/'wf.db')): pass
-    os.chmod(tmp_path/'wf.db', 0o400)
-    with Store(tmp_path/'wf.db') as store:
-        with pytest.raises(sqlite3.OperationalError, match='readonly'): store.update_state('f', 's', {'a': 1})
-        os.chmod(tmp_path/'wf.db', 0o600)
-        store.update_state('f', 's', {'a': 1})
+@pytest.mark.skipif(os.name != 'posix', reason='no POSIX modes here')
+def test_read_only_no_longer():
+    "As a user whom modes bind, in a folder that is not pytest's own."
+    with TemporaryDirectory() as folder:
+        said = other("""
+            folder, path = sys.argv[1:]
+            if os.geteuid() == 0:
+                os.chown(folder, 65534, 65534)
+                os.setegid(65534)
+                os.seteuid(65534)
+            Store(path).close()
+            os.chmod(path, 0o400)
+            with Store(path) as store:
+                try: store.update_state("f", "s", {"a": 1})
+                except store.OperationalError as error: print("readonly" in str(error), path in str(error))
+                for name in os.listdir(folder): os.chmod(os.path.join(folder, name), 0o600)  # log and index have the file's mode
+                store.update_state("f", "s", {"a": 1})
+                print(store.get_state("f", "s"))
+            """, folder, f'{folder}/wf.db')
+    assert said == "True True\n{'a': 1}"
 
 def test_far_future(tmp_path):
     "An old file's time at the end of the calendar does not take the times of later changes away."

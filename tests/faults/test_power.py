@@ -2,7 +2,6 @@
 
 The calls of a program are recorded, and images of the disk are built from them. The log's index (-shm) is memory and in none of them."""
 import random
-import sqlite3
 
 import pytest
 
@@ -13,7 +12,7 @@ from .clicks import HERE, Model
 from .power import images, record
 from .processes import check_file, is_old, old_file
 
-def power_lost(folder, rounds, figures, expect, actor, *args, prepare=lambda live: None, least=0):
+def power_lost(folder, rounds, figures, expect, actor, *args, prepare=lambda live: None):
     "Record `actor`, then `expect(image, marks)` of each image: raises `Lost` or any other error."
     live, built = folder/'live', folder/'images'
     for one in (live, built): one.mkdir()
