@@ -34,10 +34,10 @@ def in_threads(count, work):
 
 def fds(): return len(os.listdir('/proc/self/fd')) if os.path.isdir('/proc/self/fd') else 0
 
-def resident():
-    "KB of memory in use."
+def resident(which='VmRSS'):
+    "KB of memory in use; `VmHWM`: that were at most."
     if not os.path.exists('/proc/self/status'): return 0
-    with open('/proc/self/status') as file: return next(int(line.split()[1]) for line in file if line.startswith('VmRSS'))
+    with open('/proc/self/status') as file: return next(int(line.split()[1]) for line in file if line.startswith(which))
 
 # -- load
 
@@ -649,7 +649,6 @@ def injected(folder, old, every):
 
 def flipped(folder, rounds, seed):
     "Bits of a closed file, or of a file and its log that a killed process left, are the other way round: all calls answer, or say that the file is damaged."
-    import resource
     from clicks import HERE, Model, do
     from cjm_workflow_state.state_store import UndoConflictError
     path, chance, clicks = os.path.join(folder, 'wf.db'), random.Random(seed), 40
@@ -667,7 +666,7 @@ def flipped(folder, rounds, seed):
     with open(path, 'rb') as file: whole = file.read()
     states = [Model(i) for i in range(clicks + 1)]
     figures = {'files': rounds, 'bits': 0, 'in_the_log': 0, 'refused': 0, 'calls': 0, 'undocumented': 0, 'half': 0}
-    bad, before = [], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    bad, before = [], resident('VmHWM')
     for r in range(rounds):
         for name in os.listdir(folder): os.remove(os.path.join(folder, name))
         where = r % 3  # the closed file, the file under its log, the log
@@ -704,7 +703,7 @@ def flipped(folder, rounds, seed):
                          lambda: do(store, clicks), lambda: store.update_state('big', '1', {'n': 0}), lambda: store.delete_session('big', '2'),
                          lambda: store.count_sessions('big'), lambda: store.backup(os.path.join(folder, 'copy.db')), store.close): call(what)
         figures['refused'] += refused
-    say(json.dumps({**figures, 'memory_grown_kb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 'bad': bad[:20]}))
+    say(json.dumps({**figures, 'memory_grown_kb': resident('VmHWM') - before, 'bad': bad[:20]}))
 
 # -- many calls, and kills
 
