@@ -522,133 +522,154 @@ def back_up_and_restore(path, dest, rounds):
 # -- calls that fail
 
 class Shim:
-    "shim.c, which this process was started under: makes the n-th call of a kind fail."
-    KINDS = {'write': 'w', 'sync': 's', 'truncate': 't', 'rename': 'n', 'read': 'r', 'unlink': 'u', 'open': 'o', 'mkdir': 'd'}
-    WAYS = {'once': 0, 'from then on': 1, 'half done': 2}
+    "shim.c, under which this process was started: makes the n-th system call of a kind fail."
+    KINDS = dict(write='w', sync='s', truncate='t', rename='n', read='r', unlink='u', open='o', mkdir='d')
+    WAYS = ['once', 'from then on', 'half done']
 
     def __init__(self):
         import ctypes
         self.library = ctypes.CDLL(None)
 
-    def fail(self, kind, n, error, way): self.library.shim_fail(ord(self.KINDS[kind]), n, error, self.WAYS[way])
+    def fail(self, kind, n, error, way): self.library.shim_fail(ord(self.KINDS[kind]), n, error, self.WAYS.index(way))
     def failed(self): return self.library.shim_hits()
 
-def ways_to_fail():
-    import errno
-    for kind in Shim.KINDS:
-        for error in (errno.EIO, errno.ENOSPC) if kind == 'write' else (errno.EIO, errno.EACCES) if kind == 'open' else (errno.EIO,):
-            for way in Shim.WAYS if kind == 'write' else list(Shim.WAYS)[:2]: yield kind, error, way
+    def ways(self):
+        from errno import EACCES, EIO, ENOSPC
+        for kind in self.KINDS:
+            for error in {'write': (EIO, ENOSPC), 'open': (EIO, EACCES)}.get(kind, (EIO,)):
+                for way in self.WAYS[:3 if kind == 'write' else 2]: yield kind, error, way
 
 def everything(path):
     "All sessions of a file with their undo, as a new store reads them."
     if not os.path.exists(path): return {}
     with Store(path, max_undo_depth=100_000) as store:
         assert store.check() == []
-        snapshots = [store.get_session(flow, one.session_id) for flow in store.list_flows() for one in store.list_sessions(flow)]
-        return {(one.flow_id, one.session_id): (one.state, one._steps, [e.label for h in one._histories.values() for e in h.undo + h.redo]) for one in snapshots}
+        ids = [(flow, one.session_id) for flow in store.list_flows() for one in store.list_sessions(flow)]
+        def parts(one):
+            labels = {scope: [e.label for e in (*found.undo, *found.redo)] for scope, found in one._histories.items()}
+            return one.state, one._steps, labels
+        return {where: parts(store.get_session(*where)) for where in ids}
 
-def injected(folder, old, every):
-    """Each call of the store, with each of its system calls failing in each way, or every so many of them: it is done, or refused with an error that names
-    the path, and what was acknowledged before is there."""
-    import shutil
-    from clicks import do
-    os.mkdir(folder)
-    shim, path, copy = Shim(), os.path.join(folder, 'wf.db'), os.path.join(folder, 'copy.db')
-    figures = {'faults': 0, 'refused': 0, 'done_all_the_same': 0, 'lost': 0, 'half': 0, 'undocumented': 0}
-    bad = []
+class Scene:
+    "A folder with a store and a backup of it, made anew for each call."
+    def __init__(self, folder, old):
+        import shutil
+        self.folder, self.path, self.copy = folder, os.path.join(folder, 'wf.db'), os.path.join(folder, 'copy.db')
+        self.kept = {'none': {}, 'old': {self.path: old}}
+        from clicks import do
+        os.mkdir(folder)
+        store = Store(self.path, max_undo_depth=100_000)
+        for i in range(6): do(store, i)
+        store.update_state('other', 's', {'n': 1, 'text': 'x' * 9000}, undo_label='other')
+        store.backup(self.copy)
+        do(store, 6)
+        def keep(kind, *names):
+            os.mkdir(f'{folder}.{kind}')
+            self.kept[kind] = {name: shutil.copy(name, f'{folder}.{kind}') for name in names}
+        keep('killed', self.path, self.copy, f'{self.path}-wal')  # the log is there, nobody has it open
+        store.close()
+        keep('closed', self.path, self.copy)
 
-    store, templates = Store(path, max_undo_depth=100_000), {'none': {}, 'old': {path: old}}
-    for i in range(6): do(store, i)
-    store.update_state('other', 's', {'n': 1, 'text': 'x' * 9000}, undo_label='other')
-    store.backup(copy)
-    do(store, 6)
-    def keep(kind, names):
-        os.mkdir(f'{folder}.{kind}')
-        templates[kind] = {name: shutil.copy(name, f'{folder}.{kind}') for name in names}
-    keep('killed', [path, copy, f'{path}-wal'])  # the log is there, nobody has it open
-    store.close()
-    keep('closed', [path, copy])
-
-    def prepared(kind):
-        "Files as they are before the call, and the store, if it is open then."
-        for name in os.listdir(folder):
-            inner = os.path.join(folder, name)
-            shutil.rmtree(inner) if os.path.isdir(inner) else os.remove(inner)
-        for name, template in templates['closed' if kind in ('open', 'folding') else kind].items(): shutil.copy(template, name)
-        if kind not in ('open', 'folding'): return None
-        store = Store(path, max_undo_depth=100_000)
+    def make(self, kind):
+        "Its files as they are before the call, and the store, where it is open then."
+        import shutil
+        shutil.rmtree(self.folder)
+        os.mkdir(self.folder)
+        for name, content in self.kept.get(kind, self.kept['closed']).items(): shutil.copy(content, name)
+        if kind in self.kept: return None
+        store = Store(self.path, max_undo_depth=100_000)
         store.update_state('other', 's', {'n': 2})  # the log is not empty
         if kind == 'folding': store._db.writer.execute('PRAGMA wal_autocheckpoint = 1')  # each commit goes into the file
         return store
 
-    def edit(store):
+    def content(self): return everything(self.path), everything(self.copy)
+
+    def edit(self, store):
         with store.edit_session('clicks', 'ana', undo_label='edit') as one:
             one.state['n'] = 1
             one.step('edit')['last'] = 'edit'
 
-    def opened(store):
-        with Store(path, max_undo_depth=100_000) as store: store.update_state('new', 's', {'n': 1})
+    def open(self, store):
+        with Store(self.path, max_undo_depth=100_000) as store: store.update_state('new', 's', {'n': 1})
 
-    def read(store):
-        with Store(path, max_undo_depth=100_000) as store:
-            store.get_session('other', 's'), store.list_sessions('other'), store.get_undo_history('clicks', 'ana', 'edit'), store.check()
+    def read(self, store):
+        with Store(self.path, max_undo_depth=100_000) as store:
+            store.get_session('other', 's')
+            store.list_sessions('other')
+            store.get_undo_history('clicks', 'ana', 'edit')
+            store.check()
 
-    calls = [('open', lambda store: do(store, 7)), ('folding', lambda store: do(store, 7)), ('open', edit), ('folding', edit),
-             ('open', lambda store: store.undo('clicks', 'ana', 'edit')), ('open', lambda store: store.delete_session('other', 's')),
-             ('open', lambda store: store.copy_session('clicks', 'ana', to_session_id='copy')), ('open', lambda store: store.create_session('new', 's')),
-             ('open', lambda store: store.backup(copy)), ('open', lambda store: store.backup(os.path.join(folder, 'new', 'copy.db'))),
-             ('open', lambda store: store.restore(copy)), ('open', lambda store: store.close()),
-             ('closed', lambda store: Store(os.path.join(folder, 'a', 'b', 'new.db')).close()), ('none', opened), ('old', opened), ('closed', opened), ('killed', opened), ('closed', read), ('killed', read), ('old', read)]
+    def calls(self):
+        from clicks import do
+        within = os.path.join(self.folder, 'a', 'b', 'new.db')
+        ana = 'clicks', 'ana'
+        yield from ((kind, call) for call in (lambda store: do(store, 7), self.edit) for kind in ('open', 'folding'))
+        yield 'open', lambda store: store.undo(*ana, 'edit')
+        yield 'open', lambda store: store.delete_session('other', 's')
+        yield 'open', lambda store: store.copy_session(*ana, to_session_id='copy')
+        yield 'open', lambda store: store.create_session('new', 's')
+        yield 'open', lambda store: store.backup(self.copy)
+        yield 'open', lambda store: store.backup(within)
+        yield 'open', lambda store: store.restore(self.copy)
+        yield 'open', lambda store: store.close()
+        yield 'closed', lambda store: Store(within).close()
+        yield from ((kind, self.open) for kind in ('none', 'old', 'closed', 'killed'))
+        yield from ((kind, self.read) for kind in ('old', 'closed', 'killed'))
 
-    for number, (kind, call) in enumerate(calls):
+    def after(self, store, names):
+        "What there is after a call, whose store goes on."
+        if store and not store._db.closed:
+            store.update_state('goes on', 's', {'n': 1})
+            store.delete_session('goes on', 's')
+            store.close()
+        left = [name for name in os.listdir(self.folder) if '.part' in name]
+        assert names or not left, left
+        return self.content()
+
+def injected(folder, old, every):
+    """Each call with each of its system calls failing in each way, or every so many of them: it is done, or refused with an error
+    that names the path; what was acknowledged before is there."""
+    shim, scene = Shim(), Scene(folder, old)
+    figures = dict.fromkeys(('faults', 'refused', 'done_all_the_same', 'lost', 'half', 'undocumented'), 0)
+    bad = []
+
+    def play(kind, call, fault, allowed):
+        store, problem = scene.make(kind), None
+        shim.fail(*fault)
+        try: call(store)
+        except Exception as error: problem = error
+        if not shim.failed(): return False
+        def wrong(how, what):
+            figures[how] += 1
+            bad.append(f'call {number} ({kind}), {fault}: {problem!r}: {what}'[:900])
+        figures['faults'] += 1
+        figures['refused' if problem else 'done_all_the_same'] += 1
+        if problem and not (isinstance(problem, (sqlite3.DatabaseError, OSError)) and folder in str(problem)): wrong('undocumented', '')
+        try: now = scene.after(store, fault[0] == 'unlink')  # who can't delete leaves names
+        except Exception as error: wrong('half', f'{error!r} afterwards')
+        else:
+            if now not in allowed[not problem]: wrong('half' if problem else 'lost', now)
+        return True
+
+    for number, (kind, call) in enumerate(scene.calls()):
         states = []
-        for _ in range(2):  # what there is before, and after
-            store = prepared(kind)
-            if states: call(store)
+        for calls in range(2):
+            store = scene.make(kind)
+            if calls: call(store)
             if store: store.close()
-            states.append((everything(path), everything(copy)))
-        for failing, error, way in ways_to_fail():
+            states.append(scene.content())
+        before, after = states
+        either = [(one, two) for one in (before[0], after[0]) for two in (before[1], after[1])]
+        for failing, error, way in shim.ways():
             n = 1 + number % every
-            while True:
-                store = prepared(kind)
-                shim.fail(failing, n, error, way)
-                problem = None
-                try: call(store)
-                except Exception as raised: problem = raised
-                hits, n = shim.failed(), n + every
-                if not hits: break
-                figures['faults'] += hits if way != 'from then on' else 1
-                figures['refused' if problem else 'done_all_the_same'] += 1
-                if problem and not (isinstance(problem, (sqlite3.DatabaseError, OSError)) and folder in str(problem)):
-                    figures['undocumented'] += 1
-                    bad.append(f'call {number} ({kind}), {failing} {n - every} {error} {way}: {problem!r}')
-                try:
-                    if store and not store._db.closed:  # the same store goes on
-                        store.get_session('other', 's')
-                        store.update_state('goes on', 's', {'n': 1})
-                        store.delete_session('goes on', 's')
-                        assert store._db.closed == ''
-                        store.close()
-                    now = everything(path), everything(copy)
-                except Exception as raised:
-                    figures['half'] += 1
-                    bad.append(f'call {number} ({kind}), {failing} {n - every} {error} {way}: afterwards {raised!r}')
-                    continue
-                allowed = [states[1]] if not problem else [(one, other) for one in (states[0][0], states[1][0]) for other in (states[0][1], states[1][1])]
-                if kind == 'none' and problem: allowed.append(({}, states[0][1]))
-                if now not in allowed:
-                    figures['half' if problem else 'lost'] += 1
-                    bad.append(f'call {number} ({kind}), {failing} {n - every} {error} {way}: {problem!r} {now} not in {allowed}'[:900])
-                left = [name for name in os.listdir(folder) if '.part' in name]
-                if left and failing != 'unlink':
-                    figures['half'] += 1
-                    bad.append(f'call {number} ({kind}), {failing} {n - every} {error} {way}: left {left}')
+            while play(kind, call, (failing, n, error, way), [either, [after]]): n += every
     say(json.dumps({**figures, 'bad': bad}))
 
 # -- flipped bits
 
 def flipped(folder, rounds, seed):
-    "Bits of a closed file, or of a file and its log that a killed process left, are the other way round: all calls answer, or say that the file is damaged."
+    """Bits of a closed file, or of a file and its log that a killed process left, are the other way round: all calls answer, or say
+    that the file is damaged."""
     from clicks import HERE, Model, do
     from cjm_workflow_state.state_store import UndoConflictError
     path, chance, clicks = os.path.join(folder, 'wf.db'), random.Random(seed), 40
@@ -692,23 +713,27 @@ def flipped(folder, rounds, seed):
             except Exception as error: problem = error
             figures['undocumented'] += 1
             # of a damaged name in the schema SQLite speaks in bytes that are no text, and Python's driver can't say it
-            if not (isinstance(problem, UnicodeDecodeError) and b'malformed database schema' in problem.object): bad.append(f'round {r}: {problem!r}')
+            if isinstance(problem, UnicodeDecodeError) and b'malformed database schema' in problem.object: return None
+            bad.append(f'round {r}: {problem!r}')
         store = call(lambda: Store(path, timeout=1, max_undo_depth=100_000))
         if store:
             def ids(found): return [id for id in found or [] if isinstance(id, str) and id]  # a damaged one may be none
             for flow in ids(call(store.list_flows)):
-                for session in ids(one.session_id for one in call(lambda: store.list_sessions(flow)) or []): call(lambda: store.get_session(flow, session))
+                found = call(lambda: store.list_sessions(flow)) or []
+                for session in ids(one.session_id for one in found): call(lambda: store.get_session(flow, session))
             if where == 2: figures['half'] += not any(call(lambda: model.same(store)) for model in states) and not refused
-            for what in (store.check, lambda: store.get_undo_history(*HERE), lambda: store.undo(*HERE), lambda: store.redo(*HERE),
-                         lambda: do(store, clicks), lambda: store.update_state('big', '1', {'n': 0}), lambda: store.delete_session('big', '2'),
-                         lambda: store.count_sessions('big'), lambda: store.backup(os.path.join(folder, 'copy.db')), store.close): call(what)
+            calls = [store.check, lambda: store.get_undo_history(*HERE), lambda: store.undo(*HERE), lambda: store.redo(*HERE),
+                     lambda: do(store, clicks), lambda: store.update_state('big', '1', {'n': 0}),
+                     lambda: store.delete_session('big', '2'), lambda: store.count_sessions('big'),
+                     lambda: store.backup(os.path.join(folder, 'copy.db')), store.close]
+            for one in calls: call(one)
         figures['refused'] += refused
     say(json.dumps({**figures, 'memory_grown_kb': resident('VmHWM') - before, 'bad': bad[:20]}))
 
 # -- many calls, and kills
 
 def call_on(path, said, me, threads):
-    "Writes and reads without end; how far each thread is, is in the file `said`, 16 bytes for each: its round, its calls."
+    "Writes and reads without end. The file `said` has 16 bytes for each thread: what it has written, and its calls."
     store, numbers = Store(path, synchronous='NORMAL'), os.open(said, os.O_RDWR)
     say('ready')
     def work(t):
@@ -744,7 +769,8 @@ def call_on(path, said, me, threads):
             assert counts.pop('all') == sum(counts.values()) and counts[name] == i
             done(3)
             one = store.get_session('calls', 'shared', keys=[], steps=[name])
-            assert one.step(name) == state and [e.label for e in one.history(name).undo] == [f'{n}' for n in range(i, 0, -1)][:50]
+            labels = [e.label for e in one.history(name).undo]
+            assert one.step(name) == state and labels == [f'{n}' for n in range(i, 0, -1)][:50]
             done(3)
             assert {one.session_id for one in store.list_sessions('calls', limit=50)} >= {'shared', 'counts', own}
             done(3)

@@ -21,9 +21,10 @@ def shim():
         if not os.path.isdir('/proc/self/fd'): _shim.append('there is no /proc, so no call can be told to be on a file')
         elif not compiler: _shim.append('there is no C compiler for the shim that records calls')
         else:
-            words = [compiler, '-shared', '-fPIC', '-O1', '-o', str(path), str(Path(__file__).with_name('shim.c')), '-ldl']
+            source = str(Path(__file__).with_name('shim.c'))
+            words = [compiler, '-shared', '-fPIC', '-O1', '-o', str(path), source, '-ldl']
             built = subprocess.run(words, capture_output=True, text=True)
-            _shim.append(f'the shim that records calls does not compile here: {built.stderr[-300:]}' if built.returncode else path)
+            _shim.append(f'the shim does not compile here: {built.stderr[-300:]}' if built.returncode else path)
     if isinstance(_shim[0], str): pytest.skip(_shim[0])
     return _shim[0]
 
@@ -105,17 +106,20 @@ class Disk:
 
     def image(self, dest, chance):
         "Make in `dest` what may be left if the power is lost now."
-        names, data = chance.choice(['nothing', 'all', 'prefix', 'subset']), chance.choice(['nothing', 'all', 'prefix', 'subset', 'torn'])
+        hows = ['nothing', 'all', 'prefix', 'subset', 'torn']
+        names, data = chance.choice(hows[:4]), chance.choice(hows)
         until, share = self.count - chance.choice([3, 10, 50, 1000]) * chance.random(), chance.choice([.1, .5, .9])
-        def kept(how, change): return how == 'all' or how == 'prefix' and change[0] <= until or how in ('subset', 'torn') and chance.random() < share
+        def kept(how, change):
+            if how == 'prefix': return change[0] <= until
+            return how == 'all' or how in ('subset', 'torn') and chance.random() < share
         def build(node, path):
             if isinstance(node, Folder):
                 there = dict(node.durable)
                 for change in node.waiting:
                     if kept(names, change): there.update(change[1])
                 os.makedirs(path, exist_ok=True)
-                for name, inner in there.items():
-                    if inner and not name.endswith('-shm'): build(inner, os.path.join(path, name))  # shared memory is none after a restart
+                for name, inner in there.items():  # the log's index is memory, and gone
+                    if inner and not name.endswith('-shm'): build(inner, os.path.join(path, name))
             else:
                 content = bytearray(node.durable)
                 for number, offset, written in node.waiting:

@@ -1,4 +1,4 @@
-// Stands between a program and the C library: records what is done to the files of one folder, and makes chosen calls fail.
+// Stands between a program and the C library: records what is done to the files of a folder, and makes chosen calls fail.
 // Environment: SHIM_FOLDER, the folder (no slash at its end); SHIM_TRACE, the file that gets the records, or unset.
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,12 +13,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define REAL(name) ({ static __typeof__(&name) real; if (!real) real = (__typeof__(real))dlsym(RTLD_NEXT, #name); real; })
+#define REAL(name) ({ \
+    static __typeof__(&name) real; \
+    if (!real) real = (__typeof__(real))dlsym(RTLD_NEXT, #name); \
+    real; })
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  // a record stands where its call took effect
 static const char *folder;
 static int trace = -1;
-static int kind, at, error, how, hits;  // fail the at-th call of a kind; how: 0 once, 1 from then on, 2 once and half done
+static int kind, at, error, how, hits;  // fail the at-th call of a kind; how: 0 once, 1 from then on, 2 half done
 
 __attribute__((constructor)) static void start(void) {
     folder = getenv("SHIM_FOLDER");
@@ -28,7 +31,11 @@ __attribute__((constructor)) static void start(void) {
 }
 
 // Called from the program itself: what to fail from now on, and how many calls have failed.
-void shim_fail(int k, int n, int e, int h) { pthread_mutex_lock(&lock); kind = k; at = n; error = e; how = h; hits = 0; pthread_mutex_unlock(&lock); }
+void shim_fail(int k, int n, int e, int h) {
+    pthread_mutex_lock(&lock);
+    kind = k, at = n, error = e, how = h, hits = 0;
+    pthread_mutex_unlock(&lock);
+}
 int shim_hits(void) { kind = 0; return hits; }
 
 static int inside(const char *path) {
@@ -57,7 +64,8 @@ static int fails(int k) {  // whether this call, of kind k, is to fail
 static void record(char k, uint64_t inode, int64_t offset, const void *data, uint32_t length) {
     if (trace < 0) return;
     int before = errno;
-    struct __attribute__((packed)) { uint64_t inode; int64_t offset; uint32_t length; char kind; } head = {inode, offset, length, k};
+    struct __attribute__((packed)) { uint64_t inode; int64_t offset; uint32_t length; char kind; }
+        head = {inode, offset, length, k};
     if (REAL(write)(trace, &head, sizeof head) != sizeof head) abort();
     if (length && REAL(write)(trace, data, length) != (ssize_t)length) abort();
     errno = before;
@@ -115,7 +123,8 @@ ssize_t write(int fd, const void *data, size_t n) {
 }
 
 #define PREAD(name) ssize_t name(int fd, void *data, size_t n, off_t offset) { \
-    GUARDED(ours(fd), ssize_t, REAL(name)(fd, data, n, offset), result = fails('r') ? -1 : REAL(name)(fd, data, n, offset);) }
+    GUARDED(ours(fd), ssize_t, REAL(name)(fd, data, n, offset), \
+        result = fails('r') ? -1 : REAL(name)(fd, data, n, offset);) }
 PREAD(pread)
 PREAD(pread64)
 

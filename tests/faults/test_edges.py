@@ -105,11 +105,12 @@ def test_hard_link(tmp_path):
 @pytest.mark.skipif(sys.platform != 'linux', reason='files are mounted on Linux alone')
 @pytest.mark.parametrize('name', ['inside.db', 'with space.db', 'back\\slash.db', 'tab\there.db', 'Ж\r\x85.db'], ids=ascii)
 def test_mount_point(tmp_path, name):
-    "A file that is a mount of its own has its log elsewhere. The list of mounts escapes some characters and not others."
+    "A file that is a mount of its own has its log elsewhere. The list of mounts escapes some characters."
     for one in ('outside.db', name): Store(tmp_path/one).close()
     words = in_private_mount(tmp_path/name, '--bind', str(tmp_path/'outside.db'))
     code = HEAD + 'try: Store(sys.argv[1])\nexcept OSError as error: print(ascii(str(error)))'
-    said = subprocess.run([*words, sys.executable, '-c', code, str(tmp_path/name)], capture_output=True, text=True, check=True).stdout
+    words += [sys.executable, '-c', code, str(tmp_path/name)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert 'is itself a mount point' in said and 'mount the folder' in said and ascii(str(tmp_path/name))[1:-1] in said
 
 @pytest.mark.skipif(os.name != 'posix', reason='there a name is as long as its bytes')
@@ -312,7 +313,7 @@ def test_read_only_no_longer():
             with Store(path) as store:
                 try: store.update_state("f", "s", {"a": 1})
                 except store.OperationalError as error: print("readonly" in str(error), path in str(error))
-                for name in os.listdir(folder): os.chmod(os.path.join(folder, name), 0o600)  # log and index have the file's mode
+                for name in os.listdir(folder): os.chmod(os.path.join(folder, name), 0o600)  # its logs have the same mode
                 store.update_state("f", "s", {"a": 1})
                 print(store.get_state("f", "s"))
             """, folder, f'{folder}/wf.db')
@@ -361,7 +362,7 @@ KILLED = """
 
 @pytest.mark.skipif(os.name != 'posix', reason='there a file that is open is kept by the system itself')
 def test_killed_backup_leaves_nothing_for_long(tmp_path):
-    "The next backup to the same place deletes what a killed one left; what another one is making, and what others put there, stays."
+    "The next backup deletes what a killed one left; what another one is making, and what others put there, stays."
     path, theirs = tmp_path/'wf.db', ['wf.db.copy.1.part', f'other.{"0" * 32}.part']
     for name in theirs: (tmp_path/name).touch()
     with Store(path) as store:

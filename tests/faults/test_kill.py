@@ -170,20 +170,21 @@ def test_two_processes_edit_one_step(tmp_path, rounds, figures):
         assert store.get_step_state('tabs', 'shared', 'same') == {}
     figures |= {'processes': 2, 'increments': 2 * rounds, 'lost': 0}
 
-@pytest.mark.skipif(not hasattr(os, 'pwrite'), reason='the processes say how far they are by pwrite, which this system has not')
+@pytest.mark.skipif(not hasattr(os, 'pwrite'), reason='this system has no pwrite to say by how far one is')
 @pytest.mark.rounds((4, 6_000), (100, 1_000_000))
 def test_killed_among_many_calls(tmp_path, rounds, figures):
-    "Two processes of four threads that write and read all the time and check what they read; both are killed, and go on in new ones."
+    "Two processes of four threads write and read all the time and check what they read; both are killed and begun anew."
     (kills, calls), path, threads = rounds, str(tmp_path/'wf.db'), 4
     numbers = [tmp_path/me for me in 'ab']
     there = {f'{me}-{t}': (0, 0, 0) for me in 'ab' for t in range(threads)}
     def said(): return [struct.unpack('=' + 'qq' * threads, file.read_bytes()) for file in numbers]
-    figures |= {'kills': 0, 'calls': 0, 'acknowledged_writes': 0, 'processes': 2, 'threads': threads, 'lost': 0, 'half': 0}
+    figures |= dict.fromkeys(('kills', 'calls', 'acknowledged_writes', 'lost', 'half'), 0)
     for _ in range(kills // 2):
         for file in numbers: file.write_bytes(bytes(16 * threads))
         actors = [Actor('call_on', path, str(file), file.name, threads) for file in numbers]
         for actor in actors: actor.ready()
-        while sum(sum(one[1::2]) for one in said()) < calls / kills * 2 and all(actor.process.poll() is None for actor in actors): time.sleep(.01)
+        def enough(): return sum(sum(one[1::2]) for one in said()) >= calls / kills * 2
+        while not enough() and all(actor.process.poll() is None for actor in actors): time.sleep(.01)
         time.sleep(random.uniform(0, .02))
         for actor in actors:
             assert actor.process.poll() is None, actor.failure()
@@ -196,14 +197,16 @@ def test_killed_among_many_calls(tmp_path, rounds, figures):
                     name, acknowledged, before = f'{me}-{t}', one[2 * t], there[f'{me}-{t}']
                     first = before[0] + 1  # its first round in these processes
                     i, stage = divmod(acknowledged, 4) if acknowledged else (first, 0)
-                    state, summary = store.get_step_state('calls', 'shared', name), store.get_session_summary('calls', f'own {name}')
+                    state = store.get_step_state('calls', 'shared', name)
+                    summary = store.get_session_summary('calls', f'own {name}')
                     now = state.get('n', 0), counts.get(name, 0), int(summary.current_step or 0) if summary else 0
                     for kind, n in enumerate(now):  # what was said, or the write after it too
                         least, after = (i, i + 1) if stage > kind else (i - 1 if i > first else before[kind], i)
                         figures['lost'] += n < least
                         figures['half'] += n > least and n != after
                     labels = [entry.label for entry in store.get_undo_history('calls', 'shared', name).undo]
-                    figures['half'] += state != ({'n': now[0], 'text': 'x' * (now[0] % 7 * 100), 'twin': now[0]} if now[0] else {})
+                    whole = {'n': now[0], 'text': 'x' * (now[0] % 7 * 100), 'twin': now[0]}
+                    figures['half'] += state != (whole if now[0] else {})
                     figures['half'] += labels != [f'{n}' for n in range(now[0], 0, -1)][:50]
                     figures['calls'] += one[2 * t + 1]
                     figures['acknowledged_writes'] += 3 * (i - first) + stage

@@ -1,6 +1,6 @@
-"""Loss of power at any call: of what was not synced nothing, all, or any part may be on the disk, to the sector and the folder's entry.
+"""Loss of power at any call: of what was not synced nothing, all, or any part is on the disk, to the sector and the name.
 
-The calls of a program are recorded, and images of the disk are built from them. The log's index (-shm) is memory and in none of them."""
+The calls of a program are recorded, and images of the disk are built from them."""
 import random
 
 import pytest
@@ -17,7 +17,8 @@ def power_lost(folder, rounds, figures, expect, actor, *args, prepare=lambda liv
     live, built = folder/'live', folder/'images'
     for one in (live, built): one.mkdir()
     prepare(live)
-    disk, calls = record(live, folder/'trace', actor, *[str(live/arg[2:]) if str(arg).startswith('./') else arg for arg in args])
+    args = [str(live/arg[2:]) if str(arg).startswith('./') else arg for arg in args]
+    disk, calls = record(live, folder/'trace', actor, *args)
     figures |= {'calls': len(calls), 'images': 0, 'lost': 0, 'half': 0}
     first = None
     for image, marks, how in images(built, disk, calls, rounds, random.Random(7)):
@@ -60,7 +61,7 @@ def clicked(path):
 @pytest.mark.rounds(120, 2500)
 @pytest.mark.parametrize('synchronous', ['FULL', 'NORMAL'])
 def test_power_lost_while_clicking(tmp_path, synchronous, rounds, figures):
-    "FULL: all acknowledged clicks with their undo. NORMAL: those up to one of them. In folders that the store made itself."
+    "FULL: all acknowledged clicks with their undo. NORMAL: those up to one of them. In folders that the store made."
     states = states_of_clicks()
     def expect(image, marks):
         path = image/'new'/'deep'/'wf.db'
@@ -77,9 +78,12 @@ def test_power_lost_while_migrating(tmp_path, rounds, figures):
         figures['files_still_old'] += old
         if old and marks: raise Lost('the migration')
         with Store(image/'wf.db') as store:
-            assert {(flow, s.session_id): store.get_state(flow, s.session_id) for flow in store.list_flows() if flow != 'after' for s in store.list_sessions(flow)} == states
+            flows = [flow for flow in store.list_flows() if flow != 'after']
+            there = [(flow, s.session_id) for flow in flows for s in store.list_sessions(flow)]
+            assert {ids: store.get_state(*ids) for ids in there} == states
         goes_on(image/'wf.db')
-    power_lost(tmp_path, rounds, figures, expect, 'migrate_and_write', './wf.db', prepare=lambda live: states.update(old_file(live/'wf.db')))
+    def prepare(live): states.update(old_file(live/'wf.db'))
+    power_lost(tmp_path, rounds, figures, expect, 'migrate_and_write', './wf.db', prepare=prepare)
     assert figures['files_still_old']
 
 @pytest.mark.rounds(80, 1000)
