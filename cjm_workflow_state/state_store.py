@@ -746,27 +746,8 @@ def _use_wal(con: sqlite3.Connection, timeout: float) -> None:
     if mode not in ("wal", "memory"):
         raise sqlite3.OperationalError(f"the file system can't hold a write-ahead log (journal_mode is {mode})")
 
-# %% ../nbs/state_store.ipynb #new-file
+# %% ../nbs/state_store.ipynb #names
 import errno
-
-def _new_file(path: Path) -> None:
-    "Make the file, readable by its owner alone, and its folders, unless it is there."
-    _check_length(path)
-    _check_names(path)
-    missing = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for folder in missing: _sync_folder(folder.parent)
-    try: os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError: pass  # never open an existing one by hand: closing it would drop SQLite's locks
-
-def _sync_folder(folder: Path) -> None:
-    "Put the names in a folder on the disk: a file without its name is lost with the power."
-    if os.name != "posix": return
-    number = os.open(folder, os.O_RDONLY)
-    try: os.fsync(number)
-    except OSError as error:
-        if error.errno != errno.EINVAL: raise OSError(error.errno, error.strerror, str(folder)) from error
-    finally: os.close(number)  # EINVAL: the file system can't sync a folder
 
 def _check_length(path: Path) -> None:
     "Logs lie beside the file, under its name with `-journal` or `-wal` behind it; most systems take 255 bytes."
@@ -785,11 +766,25 @@ def _check_names(path: Path) -> None:
         what = f"{path} has a second name (hard link): opening it by both loses writes"
         warnings.warn(what, RuntimeWarning, stacklevel=6)
 
-def _file_number(path: str) -> Optional[tuple[int, int]]:
-    "What tells this file from another one of the same name."
-    try: found = os.stat(path)
-    except OSError: return None
-    return found.st_dev, found.st_ino
+# %% ../nbs/state_store.ipynb #new-file
+def _new_file(path: Path) -> None:
+    "Make the file, readable by its owner alone, and its folders, unless it is there."
+    _check_length(path)
+    _check_names(path)
+    missing = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in missing: _sync_folder(folder.parent)
+    try: os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError: pass  # never open an existing one by hand: closing it would drop SQLite's locks
+
+def _sync_folder(folder: Path) -> None:
+    "Put the names in a folder on the disk: a file without its name is lost with the power."
+    if os.name != "posix": return
+    number = os.open(folder, os.O_RDONLY)
+    try: os.fsync(number)
+    except OSError as error:
+        if error.errno != errno.EINVAL: raise OSError(error.errno, error.strerror, str(folder)) from error
+    finally: os.close(number)  # EINVAL: the file system can't sync a folder
 
 # %% ../nbs/state_store.ipynb #engine-protocol
 class _Engine(Protocol):
