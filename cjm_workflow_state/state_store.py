@@ -622,6 +622,8 @@ class _NamesPath:
     def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None: self.explain(error)
 
     def explain(self, error: Optional[BaseException]) -> None:
+        if isinstance(error, UnicodeDecodeError):  # the driver's, of a message that quotes damaged bytes
+            raise self.driver.DatabaseError(f"the database is damaged ({error}): {self.name}") from error
         if isinstance(error, self.driver.Error) and self.name not in str(error): error.args = (f"{error}: {self.name}",)
 
     def loads(self, read: Callable[..., Any], *values: Any) -> Any:
@@ -756,9 +758,30 @@ def _use_wal(con: sqlite3.Connection, timeout: float) -> None:
     if mode not in ("wal", "memory"):
         raise sqlite3.OperationalError(f"the file system can't hold a write-ahead log (journal_mode is {mode})")
 
+# %% ../nbs/state_store.ipynb #names
+import errno
+
+def _check_length(path: Path) -> None:
+    "Logs lie beside the file, under its name with `-journal` or `-wal` behind it; most systems take 255 bytes."
+    length = len(path.name if os.name == "nt" else os.fsencode(path.name))
+    if length > 247: raise OSError(
+        errno.ENAMETOOLONG, f"the name has {length} bytes, with its log's ending too many: take at most 247", str(path))
+
+def _check_names(path: Path) -> None:
+    "A file by two names has two logs, and what is written by one name is lost by the other."
+    place = re.sub(rb"[ \t\n\\]", lambda char: b"\\%03o" % ord(char[0]), os.fsencode(path))  # as Linux lists it
+    try: mounts = Path("/proc/self/mountinfo").read_bytes().split(b"\n")[:-1]
+    except OSError: mounted = path.is_mount()  # no Linux
+    else: mounted = any(line.split(b" ")[4] == place for line in mounts)
+    if mounted: raise OSError(f"{path} is itself a mount point, its log would lie outside of it: mount the folder")
+    if path.exists() and path.stat().st_nlink > 1:
+        what = f"{path} has a second name (hard link): opening it by both loses writes"
+        warnings.warn(what, RuntimeWarning, stacklevel=6)
+
 # %% ../nbs/state_store.ipynb #new-file
 def _new_file(path: Path) -> None:
     "Make the file, readable by its owner alone, and its folders, unless it is there."
+    _check_length(path)
     _check_names(path)
     missing = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -771,22 +794,9 @@ def _sync_folder(folder: Path) -> None:
     if os.name != "posix": return
     number = os.open(folder, os.O_RDONLY)
     try: os.fsync(number)
-    finally: os.close(number)
-
-def _check_names(path: Path) -> None:
-    "A file by two names has two logs, and what is written by one name is lost by the other."
-    try: mounted = any(line.split()[4] == str(path) for line in Path("/proc/self/mountinfo").read_text().splitlines())
-    except OSError: mounted = path.is_mount()  # no Linux
-    if mounted: raise OSError(f"{path} is itself a mount point, its log would lie outside of it: mount the folder")
-    if path.exists() and path.stat().st_nlink > 1:
-        what = f"{path} has a second name (hard link): opening it by both loses writes"
-        warnings.warn(what, RuntimeWarning, stacklevel=6)
-
-def _file_number(path: str) -> Optional[tuple[int, int]]:
-    "What tells this file from another one of the same name."
-    try: found = os.stat(path)
-    except OSError: return None
-    return found.st_dev, found.st_ino
+    except OSError as error:
+        if error.errno != errno.EINVAL: raise OSError(error.errno, error.strerror, str(folder)) from error
+    finally: os.close(number)  # EINVAL: the file system can't sync a folder
 
 # %% ../nbs/state_store.ipynb #engine-protocol
 class _Engine(Protocol):
@@ -1839,6 +1849,42 @@ _COPY = """
 INSERT INTO workflow_value (session, k1, k2, k3, position, value)
 SELECT ?, k1, k2, k3, 256 * row_number() OVER (ORDER BY position), value FROM workflow_value WHERE session = ?"""
 
+# %% ../nbs/state_store.ipynb #backup-part
+def _hold(file: Any, wait: bool) -> bool:
+    "Lock a file until it is closed or its process ends; whether we have it."
+    try: fcntl = import_module("fcntl")
+    except ImportError: return True  # Windows, which deletes no file that somebody has open
+    try: fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError: return False
+    return True
+
+def _new_part(dest: Path) -> tuple[Path, Any]:
+    "A file to become `dest`, held, so that it can be told from one that a killed backup left."
+    part = dest.with_name(f"{dest.name[:50]}.{uuid.uuid4().hex}.part")
+    _new_file(part)
+    try: file = open(part, "rb+")
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    _hold(file, wait=True)
+    if part.exists(): return part, file
+    file.close()
+    return _new_part(dest)  # another backup was faster and took it for such a one
+
+def _remove_left(dest: Path) -> None:
+    "Delete what killed backups left beside `dest`."
+    ours = re.compile("(" + re.escape(dest.name[:50]) + r"\.[0-9a-f]{32}\.part)(-journal)?")
+    found = map(ours.fullmatch, os.listdir(dest.parent) if dest.parent.exists() else [])
+    for part in {dest.with_name(name[1]) for name in found if name}:
+        try:
+            with open(part, "rb+") as file:
+                if not _hold(file, wait=False): continue
+                if os.name == "nt": file.close()
+                part.unlink()
+        except FileNotFoundError: pass  # the journal may be all that is left
+        except OSError: continue  # in the making on Windows, or not ours to delete
+        Path(f"{part}-journal").unlink(missing_ok=True)
+
 # %% ../nbs/state_store.ipynb #backup
 def _backup(db: _SQLite, dest: Path) -> None:
     "Copy into a new file beside `dest`, and give it the name once it is whole and on the disk."
@@ -1846,20 +1892,30 @@ def _backup(db: _SQLite, dest: Path) -> None:
         raise ValueError(f"dest is the store's own file: {dest}")
     for log in (f"{dest}-wal", f"{dest}-journal"):
         if os.path.exists(log): raise ValueError(f"dest is a database in use, its log lies beside it: {log}")
-    part = dest.with_name(f"{dest.name}.{uuid.uuid4().hex}.part")
+    _check_length(dest)
     try:
-        _new_file(part)
-        with _NamesPath(f"copy to {dest}"): db.read("VACUUM INTO ?", part.as_uri())
-        if dest.exists():  # the new file keeps its mode and owner
-            found = dest.stat()
-            os.chmod(part, found.st_mode & 0o7777)
-            if hasattr(os, "chown") and (found.st_uid, found.st_gid) != (part.stat().st_uid, part.stat().st_gid):
-                os.chown(part, found.st_uid, found.st_gid)
-        with open(part, "rb+") as file: os.fsync(file.fileno())
-        os.replace(part, dest)
-        _sync_folder(dest.parent)
-    finally:
-        for left in (part, Path(f"{part}-journal")): left.unlink(missing_ok=True)
+        _remove_left(dest)
+        part, file = _new_part(dest)
+        try:
+            _fill(db, dest, part)
+            os.fsync(file.fileno())
+            if os.name == "nt": file.close()  # Windows renames no open file
+            os.replace(part, dest)
+            _sync_folder(dest.parent)
+        finally:
+            file.close()
+            for left in (part, Path(f"{part}-journal")): left.unlink(missing_ok=True)
+    except OSError as error:
+        if str(dest) in str(error): raise
+        raise type(error)(error.errno, error.strerror, f"copy to {dest}") from error
+
+def _fill(db: _SQLite, dest: Path, part: Path) -> None:
+    with _NamesPath(f"copy to {dest}"): db.read("VACUUM INTO ?", part.as_uri())
+    if not dest.exists(): return
+    found, made = dest.stat(), part.stat()  # the new file keeps its mode and owner
+    os.chmod(part, found.st_mode & 0o7777)
+    if hasattr(os, "chown") and (found.st_uid, found.st_gid) != (made.st_uid, made.st_gid):
+        os.chown(part, found.st_uid, found.st_gid)
 
 # %% ../nbs/state_store.ipynb #restore
 def _restore(db: _SQLite, src: Path) -> None:

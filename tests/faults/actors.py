@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sqlite3
+import struct
 import sys
 import threading
 import urllib.parse  # Python 3.13 needs it to open a file, and `read_only` can't load it any more
@@ -33,10 +34,10 @@ def in_threads(count, work):
 
 def fds(): return len(os.listdir('/proc/self/fd')) if os.path.isdir('/proc/self/fd') else 0
 
-def resident():
-    "KB of memory in use."
+def resident(which='VmRSS'):
+    "KB of memory in use; `VmHWM`: that were at most."
     if not os.path.exists('/proc/self/status'): return 0
-    with open('/proc/self/status') as file: return next(int(line.split()[1]) for line in file if line.startswith('VmRSS'))
+    with open('/proc/self/status') as file: return next(int(line.split()[1]) for line in file if line.startswith(which))
 
 # -- load
 
@@ -485,5 +486,294 @@ def write_and_say(path, synchronous, writes):
         say('written', i)
     os._exit(0)  # without the syncs of closing
 
+# -- recorded for images of lost power
+
+def click_in_sessions_of(path, synchronous, clicks):
+    "The clicks of `clicks.do`: open, so many of them, close, and again."
+    from clicks import do
+    i = 0
+    for number in clicks:
+        with Store(path, synchronous=synchronous, max_undo_depth=100_000) as store:
+            for _ in range(number):
+                do(store, i)
+                say(i)
+                i += 1
+
+def migrate_and_write(path):
+    with Store(path, synchronous='NORMAL') as store:
+        say('migrated')
+        for i in range(3): store.update_state('after', 's', {f'{i}': i})
+
+def copied(i): return {'n': i, 'text': f'{i}' * (i % 9 * 1000), 'twin': i}
+
+def back_up_and_restore(path, dest, rounds):
+    "A write, a backup, another write, the backup restored; after each of them its number."
+    with Store(path) as store:
+        for i in range(0, 4 * rounds, 4):
+            store.update_state('copy', 's', copied(i))
+            say(i)
+            store.backup(dest)
+            say(i + 1)
+            store.update_state('copy', 's', copied(i + 2))
+            say(i + 2)
+            store.restore(dest)
+            say(i + 3)
+
+# -- calls that fail
+
+class Shim:
+    "shim.c, under which this process was started: makes the n-th system call of a kind fail."
+    KINDS = dict(write='w', sync='s', truncate='t', rename='n', read='r', unlink='u', open='o', mkdir='d')
+    WAYS = ['once', 'from then on', 'half done']
+
+    def __init__(self):
+        import ctypes
+        self.library = ctypes.CDLL(None)
+
+    def fail(self, kind, n, error, way): self.library.shim_fail(ord(self.KINDS[kind]), n, error, self.WAYS.index(way))
+    def failed(self): return self.library.shim_hits()
+
+    def ways(self):
+        from errno import EACCES, EIO, ENOSPC
+        for kind in self.KINDS:
+            for error in {'write': (EIO, ENOSPC), 'open': (EIO, EACCES)}.get(kind, (EIO,)):
+                for way in self.WAYS[:3 if kind == 'write' else 2]: yield kind, error, way
+
+def everything(path):
+    "All sessions of a file with their undo, as a new store reads them."
+    if not os.path.exists(path): return {}
+    with Store(path, max_undo_depth=100_000) as store:
+        assert store.check() == []
+        ids = [(flow, one.session_id) for flow in store.list_flows() for one in store.list_sessions(flow)]
+        def parts(one):
+            labels = {scope: [e.label for e in (*found.undo, *found.redo)] for scope, found in one._histories.items()}
+            return one.state, one._steps, labels
+        return {where: parts(store.get_session(*where)) for where in ids}
+
+class Scene:
+    "A folder with a store and a backup of it, made anew for each call."
+    def __init__(self, folder, old):
+        import shutil
+        self.folder, self.path, self.copy = folder, os.path.join(folder, 'wf.db'), os.path.join(folder, 'copy.db')
+        self.kept = {'none': {}, 'old': {self.path: old}}
+        from clicks import do
+        os.mkdir(folder)
+        store = Store(self.path, max_undo_depth=100_000)
+        for i in range(6): do(store, i)
+        store.update_state('other', 's', {'n': 1, 'text': 'x' * 9000}, undo_label='other')
+        store.backup(self.copy)
+        do(store, 6)
+        def keep(kind, *names):
+            os.mkdir(f'{folder}.{kind}')
+            self.kept[kind] = {name: shutil.copy(name, f'{folder}.{kind}') for name in names}
+        keep('killed', self.path, self.copy, f'{self.path}-wal')  # the log is there, nobody has it open
+        store.close()
+        keep('closed', self.path, self.copy)
+
+    def make(self, kind):
+        "Its files as they are before the call, and the store, where it is open then."
+        import shutil
+        shutil.rmtree(self.folder)
+        os.mkdir(self.folder)
+        for name, content in self.kept.get(kind, self.kept['closed']).items(): shutil.copy(content, name)
+        if kind in self.kept: return None
+        store = Store(self.path, max_undo_depth=100_000)
+        store.update_state('other', 's', {'n': 2})  # the log is not empty
+        if kind == 'folding': store._db.writer.execute('PRAGMA wal_autocheckpoint = 1')  # each commit goes into the file
+        return store
+
+    def content(self): return everything(self.path), everything(self.copy)
+
+    def edit(self, store):
+        with store.edit_session('clicks', 'ana', undo_label='edit') as one:
+            one.state['n'] = 1
+            one.step('edit')['last'] = 'edit'
+
+    def open(self, store):
+        with Store(self.path, max_undo_depth=100_000) as store: store.update_state('new', 's', {'n': 1})
+
+    def read(self, store):
+        with Store(self.path, max_undo_depth=100_000) as store:
+            store.get_session('other', 's')
+            store.list_sessions('other')
+            store.get_undo_history('clicks', 'ana', 'edit')
+            store.check()
+
+    def calls(self):
+        from clicks import do
+        within = os.path.join(self.folder, 'a', 'b', 'new.db')
+        ana = 'clicks', 'ana'
+        yield from ((kind, call) for call in (lambda store: do(store, 7), self.edit) for kind in ('open', 'folding'))
+        yield 'open', lambda store: store.undo(*ana, 'edit')
+        yield 'open', lambda store: store.delete_session('other', 's')
+        yield 'open', lambda store: store.copy_session(*ana, to_session_id='copy')
+        yield 'open', lambda store: store.create_session('new', 's')
+        yield 'open', lambda store: store.backup(self.copy)
+        yield 'open', lambda store: store.backup(within)
+        yield 'open', lambda store: store.restore(self.copy)
+        yield 'open', lambda store: store.close()
+        yield 'closed', lambda store: Store(within).close()
+        yield from ((kind, self.open) for kind in ('none', 'old', 'closed', 'killed'))
+        yield from ((kind, self.read) for kind in ('old', 'closed', 'killed'))
+
+    def after(self, store, names):
+        "What there is after a call, whose store goes on."
+        if store and not store._db.closed:
+            store.update_state('goes on', 's', {'n': 1})
+            store.delete_session('goes on', 's')
+            store.close()
+        left = [name for name in os.listdir(self.folder) if '.part' in name]
+        assert names or not left, left
+        return self.content()
+
+def injected(folder, old, every):
+    """Each call with each of its system calls failing in each way, or every so many of them: it is done, or refused with an error
+    that names the path; what was acknowledged before is there."""
+    shim, scene = Shim(), Scene(folder, old)
+    figures = dict.fromkeys(('faults', 'refused', 'done_all_the_same', 'lost', 'half', 'undocumented'), 0)
+    bad = []
+
+    def play(kind, call, fault, allowed):
+        store, problem = scene.make(kind), None
+        shim.fail(*fault)
+        try: call(store)
+        except Exception as error: problem = error
+        if not shim.failed(): return False
+        def wrong(how, what):
+            figures[how] += 1
+            bad.append(f'call {number} ({kind}), {fault}: {problem!r}: {what}'[:900])
+        figures['faults'] += 1
+        figures['refused' if problem else 'done_all_the_same'] += 1
+        if problem and not (isinstance(problem, (sqlite3.DatabaseError, OSError)) and folder in str(problem)): wrong('undocumented', '')
+        try: now = scene.after(store, fault[0] == 'unlink')  # who can't delete leaves names
+        except Exception as error: wrong('half', f'{error!r} afterwards')
+        else:
+            if now not in allowed[not problem]: wrong('half' if problem else 'lost', now)
+        return True
+
+    for number, (kind, call) in enumerate(scene.calls()):
+        states = []
+        for calls in range(2):
+            store = scene.make(kind)
+            if calls: call(store)
+            if store: store.close()
+            states.append(scene.content())
+        before, after = states
+        either = [(one, two) for one in (before[0], after[0]) for two in (before[1], after[1])]
+        for failing, error, way in shim.ways():
+            n = 1 + number % every
+            while play(kind, call, (failing, n, error, way), [either, [after]]): n += every
+    say(json.dumps({**figures, 'bad': bad}))
+
+# -- flipped bits
+
+def flipped(folder, rounds, seed):
+    """Bits of a closed file, or of a file and its log that a killed process left, are the other way round: all calls answer, or say
+    that the file is damaged."""
+    from clicks import HERE, Model, do
+    from cjm_workflow_state.state_store import UndoConflictError
+    path, chance, clicks = os.path.join(folder, 'wf.db'), random.Random(seed), 40
+    store = Store(path, max_undo_depth=100_000)
+    contents = []
+    for i in range(clicks):
+        do(store, i)
+        store.update_state('big', f'{i % 5}', {'n': i, 'map': {f'{k}': 'x' * 100 for k in range(i)}})
+        if i == clicks // 2:
+            with Store(path) as second: second.check()
+            store._db.writer.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+    for name in (path, f'{path}-wal'):
+        with open(name, 'rb') as file: contents.append(file.read())
+    store.close()
+    with open(path, 'rb') as file: whole = file.read()
+    states = [Model(i) for i in range(clicks + 1)]
+    figures = {'files': rounds, 'bits': 0, 'in_the_log': 0, 'refused': 0, 'calls': 0, 'undocumented': 0, 'half': 0}
+    bad, before = [], resident('VmHWM')
+    for r in range(rounds):
+        for name in os.listdir(folder): os.remove(os.path.join(folder, name))
+        where = r % 3  # the closed file, the file under its log, the log
+        pieces = [bytearray(whole)] if where == 0 else list(map(bytearray, contents))
+        target = pieces[-1 if where == 2 else 0]
+        for _ in range(chance.choice([1, 1, 3, 30])):
+            bit = chance.randrange(8 * (len(target) if chance.random() < .7 else 200))  # the header often enough
+            target[bit // 8] ^= 1 << bit % 8
+            figures['bits'] += 1
+        figures['in_the_log'] += where == 2
+        for name, piece in zip((path, f'{path}-wal'), pieces):
+            with open(name, 'wb') as file: file.write(piece)
+        refused, store = False, None
+        def call(what):
+            nonlocal refused
+            figures['calls'] += 1
+            try: return what()
+            except sqlite3.DatabaseError as error:
+                refused = True
+                if path in str(error): return None
+                problem = error
+            except UndoConflictError: return None
+            except Exception as error: problem = error
+            figures['undocumented'] += 1
+            bad.append(f'round {r}: {problem!r}')
+        store = call(lambda: Store(path, timeout=1, max_undo_depth=100_000))
+        if store:
+            def ids(found): return [id for id in found or [] if isinstance(id, str) and id]  # a damaged one may be none
+            for flow in ids(call(store.list_flows)):
+                found = call(lambda: store.list_sessions(flow)) or []
+                for session in ids(one.session_id for one in found): call(lambda: store.get_session(flow, session))
+            if where == 2: figures['half'] += not any(call(lambda: model.same(store)) for model in states) and not refused
+            calls = [store.check, lambda: store.get_undo_history(*HERE), lambda: store.undo(*HERE), lambda: store.redo(*HERE),
+                     lambda: do(store, clicks), lambda: store.update_state('big', '1', {'n': 0}),
+                     lambda: store.delete_session('big', '2'), lambda: store.count_sessions('big'),
+                     lambda: store.backup(os.path.join(folder, 'copy.db')), store.close]
+            for one in calls: call(one)
+        figures['refused'] += refused
+    say(json.dumps({**figures, 'memory_grown_kb': resident('VmHWM') - before, 'bad': bad[:20]}))
+
+# -- many calls, and kills
+
+def call_on(path, said, me, threads):
+    "Writes and reads without end. The file `said` has 16 bytes for each thread: what it has written, and its calls."
+    store, numbers = Store(path, synchronous='NORMAL'), os.open(said, os.O_RDWR)
+    say('ready')
+    def work(t):
+        name, calls = f'{me}-{t}', 0
+        own = f'own {name}'
+        i = store.get_step_state('calls', 'shared', name).get('n', 0)
+        def done(stage):
+            nonlocal calls
+            calls += 1
+            os.pwrite(numbers, struct.pack('=qq', 4 * i + stage, calls), 16 * t)
+        while True:
+            i += 1
+            state = {'n': i, 'text': 'x' * (i % 7 * 100), 'twin': i}
+            store.update_step_state('calls', 'shared', name, state, undo_label=f'{i}')
+            done(1)
+            with store.edit_state('calls', 'counts') as counts:
+                counts['all'] = counts.get('all', 0) + i - counts.get(name, 0)
+                counts[name] = i
+            done(2)
+            store.set_current_step('calls', own, f'{i}')
+            done(3)
+            for _ in range(3):
+                assert store.get_step_state('calls', 'shared', name) == state
+                done(3)
+                other = store.get_step_state('calls', 'shared', f'{random.choice("ab")}-{random.randrange(threads)}')
+                assert not other or other == {'n': other['n'], 'text': 'x' * (other['n'] % 7 * 100), 'twin': other['n']}
+                done(3)
+                assert store.get_current_step('calls', own) == f'{i}'
+                done(3)
+                assert store.get_session_summary('calls', own).current_step == f'{i}'
+                done(3)
+            counts = store.get_state('calls', 'counts')
+            assert counts.pop('all') == sum(counts.values()) and counts[name] == i
+            done(3)
+            one = store.get_session('calls', 'shared', keys=[], steps=[name])
+            labels = [e.label for e in one.history(name).undo]
+            assert one.step(name) == state and labels == [f'{n}' for n in range(i, 0, -1)][:50]
+            done(3)
+            assert {one.session_id for one in store.list_sessions('calls', limit=50)} >= {'shared', 'counts', own}
+            done(3)
+    in_threads(threads, work)
+
 if __name__ == '__main__':
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts the tests may ignore it, as nohup does
     globals()[sys.argv[1]](*json.loads(sys.argv[2]))

@@ -18,11 +18,11 @@ ACTORS = str(Path(__file__).with_name('actors.py'))
 
 class Actor:
     "A process that runs one function of actors.py."
-    def __init__(self, name, *args, before=()):
+    def __init__(self, name, *args, before=(), longest=300):
         self.name, self.errors = name, tempfile.TemporaryFile()
         self.process = subprocess.Popen([*before, sys.executable, ACTORS, name, json.dumps(args)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
-        self.guard = threading.Timer(300, self.process.kill)  # a child that hangs must not hang the tests
+        self.guard = threading.Timer(longest, self.process.kill)  # a child that hangs must not hang the tests
         self.guard.daemon = True
         self.guard.start()
 

@@ -120,6 +120,15 @@ def test_overwritten_pages(tmp_path, rounds, figures):
     assert refused > rounds / 2
     figures |= {'files': rounds, 'refused': refused}
 
+@pytest.mark.rounds(60, 2100)
+def test_flipped_bits(tmp_path, rounds, figures):
+    """Of the file, of the file under the log that a killed process left, and of that log: it is checked, and what follows is as if it
+    was not written."""
+    figures |= run('flipped', str(tmp_path), rounds, 7, longest=1800)
+    bad = figures.pop('bad')
+    assert not bad and not figures['half'], (bad, figures)
+    assert figures['refused'] > rounds / 10 and figures['memory_grown_kb'] < 200_000
+
 def test_newer_schema(tmp_path, figures):
     path = tmp_path/'wf.db'
     full_file(path)

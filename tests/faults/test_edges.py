@@ -13,6 +13,7 @@ import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -101,13 +102,29 @@ def test_hard_link(tmp_path):
         warnings.simplefilter('error')
         Store(path).close()
 
-def test_mount_point(tmp_path):
-    "A file that is a mount of its own has its log elsewhere."
-    for name in ('outside.db', 'inside.db'): Store(tmp_path/name).close()
-    words = in_private_mount(tmp_path/'inside.db', '--bind', str(tmp_path/'outside.db'))
-    code = HEAD + 'try: Store(sys.argv[1])\nexcept OSError as error: print(error)'
-    said = subprocess.run([*words, sys.executable, '-c', code, str(tmp_path/'inside.db')], capture_output=True, text=True, check=True).stdout
-    assert 'is itself a mount point' in said and 'mount the folder' in said and str(tmp_path/'inside.db') in said
+@pytest.mark.skipif(sys.platform != 'linux', reason='files are mounted on Linux alone')
+@pytest.mark.parametrize('name', ['inside.db', 'with space.db', 'back\\slash.db', 'tab\there.db', 'Ж\r\x85.db'], ids=ascii)
+def test_mount_point(tmp_path, name):
+    "A file that is a mount of its own has its log elsewhere. The list of mounts escapes some characters."
+    for one in ('outside.db', name): Store(tmp_path/one).close()
+    words = in_private_mount(tmp_path/name, '--bind', str(tmp_path/'outside.db'))
+    code = HEAD + 'try: Store(sys.argv[1])\nexcept OSError as error: print(ascii(str(error)))'
+    words += [sys.executable, '-c', code, str(tmp_path/name)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert 'is itself a mount point' in said and 'mount the folder' in said and ascii(str(tmp_path/name))[1:-1] in said
+
+@pytest.mark.skipif(os.name != 'posix', reason='there a name is as long as its bytes')
+@pytest.mark.parametrize('name', ['a' * 248, 'a' * 255, 'Ж' * 124], ids=len)
+def test_name_too_long_for_its_log(tmp_path, name):
+    "Refused before there is a file; the longest that can be is opened, and copied."
+    with pytest.raises(OSError, match='take at most 247') as error: Store(tmp_path/'new'/name)
+    assert str(tmp_path/'new'/name) in str(error.value) and files(tmp_path) == []
+    longest = name[:len(name) * 247 // len(os.fsencode(name))]
+    with Store(tmp_path/longest) as store:
+        store.update_state('f', 's', {'a': 1})
+        with pytest.raises(OSError, match='take at most 247'): store.backup(tmp_path/'to'/name)
+        store.backup(tmp_path/'to'/longest)
+    assert files(tmp_path/'to') == [longest] and other(READ, tmp_path/'to'/longest) == "{'a': 1}"
 
 @pytest.mark.skipif(os.name != 'posix', reason='symlinks need a right on Windows')
 def test_dangling_symlink(tmp_path):
@@ -281,14 +298,26 @@ def test_tables_of_others_stay(tmp_path):
 
 # -- recovering, times, the log's size
 
-@pytest.mark.skipif(os.name != 'posix' or os.geteuid() == 0, reason='root may write to everything, so a read-only file is none')
-def test_read_only_no_longer(tmp_path):
-    with closing(damaged(tmp_path/'wf.db')): pass
-    os.chmod(tmp_path/'wf.db', 0o400)
-    with Store(tmp_path/'wf.db') as store:
-        with pytest.raises(sqlite3.OperationalError, match='readonly'): store.update_state('f', 's', {'a': 1})
-        os.chmod(tmp_path/'wf.db', 0o600)
-        store.update_state('f', 's', {'a': 1})
+@pytest.mark.skipif(os.name != 'posix', reason='no POSIX modes here')
+def test_read_only_no_longer():
+    "As a user whom modes bind, in a folder that is not pytest's own."
+    with TemporaryDirectory() as folder:
+        said = other("""
+            folder, path = sys.argv[1:]
+            if os.geteuid() == 0:
+                os.chown(folder, 65534, 65534)
+                os.setegid(65534)
+                os.seteuid(65534)
+            Store(path).close()
+            os.chmod(path, 0o400)
+            with Store(path) as store:
+                try: store.update_state("f", "s", {"a": 1})
+                except store.OperationalError as error: print("readonly" in str(error), path in str(error))
+                for name in os.listdir(folder): os.chmod(os.path.join(folder, name), 0o600)  # its logs have the same mode
+                store.update_state("f", "s", {"a": 1})
+                print(store.get_state("f", "s"))
+            """, folder, f'{folder}/wf.db')
+    assert said == "True True\n{'a': 1}"
 
 def test_far_future(tmp_path):
     "An old file's time at the end of the calendar does not take the times of later changes away."
@@ -317,6 +346,41 @@ def test_log_stays_small(tmp_path):
             stop.set()
             for thread in threads: thread.join()
     assert largest < 64e6
+
+KILLED = """
+    from pathlib import Path
+    store = Store(sys.argv[1])
+    module = sys.modules["cjm_workflow_state.state_store"]
+    def stop(*made):
+        Path(f"{made[2]}-journal").touch()
+        if sys.argv[2] == "kill": os._exit(9)
+        print("in the middle", flush=True)
+        sys.stdin.read()
+    module._fill = stop
+    store.backup(sys.argv[1] + ".copy")
+    """
+
+@pytest.mark.skipif(os.name != 'posix', reason='there a file that is open is kept by the system itself')
+def test_killed_backup_leaves_nothing_for_long(tmp_path):
+    "The next backup deletes what a killed one left; what another one is making, and what others put there, stays."
+    path, theirs = tmp_path/'wf.db', ['wf.db.copy.1.part', f'other.{"0" * 32}.part']
+    for name in theirs: (tmp_path/name).touch()
+    with Store(path) as store:
+        store.update_state('f', 's', {'a': 1})
+        for _ in range(3): other(KILLED, path, 'kill', status=9)
+        left = [name for name in files(tmp_path) if '.part' in name and name not in theirs]
+        assert len(left) == 2  # of the third one
+        (tmp_path/left[0]).unlink()  # a loss of power may take the one and leave the other
+        words = [sys.executable, '-c', HEAD + textwrap.dedent(KILLED), str(path), 'wait']
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as making:
+            assert making.stdout.readline() == 'in the middle\n'
+            now = [name for name in files(tmp_path) if '.part' in name and name not in theirs]
+            assert len(now) == 2 and not set(now) & set(left)
+            store.backup(f'{path}.copy')
+            assert set(now) <= set(files(tmp_path))
+            making.kill()
+        store.backup(f'{path}.copy')
+    assert files(tmp_path) == sorted(['wf.db', 'wf.db.copy', *theirs]) and other(READ, f'{path}.copy') == "{'a': 1}"
 
 @pytest.mark.parametrize('place', ['wf.db', ':memory:'])
 def test_errors_of_the_callers_own(tmp_path, place):

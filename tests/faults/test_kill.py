@@ -3,6 +3,8 @@ import os
 import random
 import shutil
 import sqlite3
+import struct
+import time
 from contextlib import closing
 
 import pytest
@@ -63,12 +65,11 @@ def test_killed_migration(tmp_path, rounds, figures):
 @pytest.mark.rounds(12, 200)
 def test_killed_backup(tmp_path, rounds, figures):
     path, dest = str(tmp_path/'wf.db'), str(tmp_path/'copies'/'copy.db')
-    done, parts = 0, 0
+    done, parts, left = 0, 0, set()
     for _ in range(rounds):
-        done = max(done, last(Actor('back_up_on', path, dest).kill_at_random(.1)))
-        left = [name for name in files(tmp_path/'copies') if name != 'copy.db'] if done else []
-        parts += bool(left)
-        for name in left: os.remove(tmp_path/'copies'/name)
+        done, before = max(done, last(Actor('back_up_on', path, dest).kill_at_random(.1))), left
+        left = set(files(tmp_path/'copies')) - {'copy.db'} if done else set()
+        parts += bool(left - before)
         with Store(path) as store: now = [store.get_state('backup', session) for session in '012']
         assert all(state.get('n') == state.get('twin') for state in now)
         if not os.path.exists(dest):
@@ -80,6 +81,8 @@ def test_killed_backup(tmp_path, rounds, figures):
         assert copied == [{'n': n, 'text': f'{n}' * 5000, 'twin': n}] * 3 and done <= n <= now[2]['n']
         check_file(path)
         done = n
+    with Store(path) as store: store.backup(dest)
+    assert files(tmp_path/'copies') == ['copy.db']  # the next backup deletes what a killed one left
     figures |= {'kills': rounds, 'backups_returned': done, 'unfinished_copies_left_beside': parts, 'half_copies_under_the_name': 0}
 
 def sessions_to_prune(path, flows):
@@ -166,3 +169,50 @@ def test_two_processes_edit_one_step(tmp_path, rounds, figures):
         assert len(store.undo('tabs', 'shared', 'same', count=2 * rounds)) == 2 * rounds
         assert store.get_step_state('tabs', 'shared', 'same') == {}
     figures |= {'processes': 2, 'increments': 2 * rounds, 'lost': 0}
+
+@pytest.mark.skipif(not hasattr(os, 'pwrite'), reason='this system has no pwrite to say by how far one is')
+@pytest.mark.rounds((4, 6_000), (100, 1_000_000))
+def test_killed_among_many_calls(tmp_path, rounds, figures):
+    "Two processes of four threads write and read all the time and check what they read; both are killed and begun anew."
+    (kills, calls), path, threads = rounds, str(tmp_path/'wf.db'), 4
+    numbers = [tmp_path/me for me in 'ab']
+    there = {f'{me}-{t}': (0, 0, 0) for me in 'ab' for t in range(threads)}
+    def said(): return [struct.unpack('=' + 'qq' * threads, file.read_bytes()) for file in numbers]
+    figures |= dict.fromkeys(('kills', 'calls', 'acknowledged_writes', 'lost', 'half'), 0)
+    for _ in range(kills // 2):
+        for file in numbers: file.write_bytes(bytes(16 * threads))
+        actors = [Actor('call_on', path, str(file), file.name, threads) for file in numbers]
+        for actor in actors: actor.ready()
+        def enough(): return sum(sum(one[1::2]) for one in said()) >= calls / kills * 2
+        while not enough() and all(actor.process.poll() is None for actor in actors): time.sleep(.01)
+        time.sleep(random.uniform(0, .02))
+        for actor in actors:
+            assert actor.process.poll() is None, actor.failure()
+            actor.kill()
+        with Store(path) as store:
+            counts = store.get_state('calls', 'counts')
+            figures['half'] += counts.pop('all', 0) != sum(counts.values())
+            for me, one in zip('ab', said()):
+                for t in range(threads):
+                    name, acknowledged, before = f'{me}-{t}', one[2 * t], there[f'{me}-{t}']
+                    first = before[0] + 1  # its first round in these processes
+                    i, stage = divmod(acknowledged, 4) if acknowledged else (first, 0)
+                    state = store.get_step_state('calls', 'shared', name)
+                    summary = store.get_session_summary('calls', f'own {name}')
+                    now = state.get('n', 0), counts.get(name, 0), int(summary.current_step or 0) if summary else 0
+                    for kind, n in enumerate(now):  # what was said, or the write after it too
+                        least, after = (i, i + 1) if stage > kind else (i - 1 if i > first else before[kind], i)
+                        figures['lost'] += n < least
+                        figures['half'] += n > least and n != after
+                    labels = [entry.label for entry in store.get_undo_history('calls', 'shared', name).undo]
+                    whole = {'n': now[0], 'text': 'x' * (now[0] % 7 * 100), 'twin': now[0]}
+                    figures['half'] += state != (whole if now[0] else {})
+                    figures['half'] += labels != [f'{n}' for n in range(now[0], 0, -1)][:50]
+                    figures['calls'] += one[2 * t + 1]
+                    figures['acknowledged_writes'] += 3 * (i - first) + stage
+                    there[name] = now
+            assert store.check() == []
+        figures['kills'] += 2
+        check_file(path)
+    assert not figures['lost'] and not figures['half'], figures
+    assert figures['calls'] >= calls * .9 and files(tmp_path) == ['a', 'b', 'wf.db']
