@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.postgres.server import PostgresServer
 
 FLOW, SESSIONS, LATENCIES = "review", 1000, (0.0, 1.0, 10.0)
 SETTINGS = "server_version", "fsync", "synchronous_commit", "shared_buffers"
+QUARTER = f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 2 ** 22}MB"  # as its manual advises
 OUT = Path(__file__).parent/"postgres.json"
 TEXT = "A sentence of the length that a person types into a field of a form, about a hundred letters in all, see"
 STATE: dict[str, Any] = {  # 20 rows
@@ -38,6 +40,7 @@ STATE: dict[str, Any] = {  # 20 rows
     **{f"_step_{step}": {"cursor": 0, "text": TEXT, "comment": TEXT, "done": False}
        for step in ("upload", "review", "export")}}
 Call = Callable[[str, int], object]  # a session, and a number that is another one each time
+Open = Callable[[], Any]
 Rows = dict[str, dict[str, Callable[[], object]]]  # of each call, by who does it
 
 def say(*words: Any) -> None: print(*words, file=sys.stderr, flush=True)
@@ -288,20 +291,20 @@ def trips(store: Any, relay: Relay) -> dict[str, int]:
             if i >= 7: found[name].add(relay.waits.value - before)  # statements are prepared by now
     return {name: max(seen) for name, seen in found.items()}
 
-def writer(conninfo: str, sid: str, merges: int, ready: Any, start: Any, ends: Any) -> None:
+def writer(opened: Open, sid: str, merges: int, ready: Any, start: Any, ends: Any) -> None:
     "A process, as a host of its own would be."
-    with PostgresWorkflowStateStore(conninfo, schema="rate") as store:
+    with opened() as store:
         for i in range(12): store.update_state(FLOW, sid, {f"key{os.getpid()}": -i})
         ready.release()
         start.wait()
         for i in range(merges): store.update_state(FLOW, sid, {f"key{os.getpid()}": i})
         ends.put(time.monotonic())
 
-def rate(conninfo: str, sessions: int, writers: int = 8, merges: int = 100) -> float:
+def rate(opened: Open, sessions: int, writers: int = 8, merges: int = 100) -> float:
     "Merges in a second by so many processes, into one session or one each."
     context = get_context("spawn")
     ready, start, ends = context.Semaphore(0), context.Event(), context.Queue()
-    crew = [context.Process(target=writer, args=(conninfo, f"s{i % sessions}", merges, ready, start, ends))
+    crew = [context.Process(target=writer, args=(opened, f"s{i % sessions}", merges, ready, start, ends))
             for i in range(writers)]
     for one in crew: one.start()
     for _ in crew: ready.acquire(timeout=60)
@@ -311,19 +314,12 @@ def rate(conninfo: str, sessions: int, writers: int = 8, merges: int = 100) -> f
     for one in crew: one.join()
     return writers * merges / (end - begun)
 
-def rates(conninfo: str, rounds: int) -> dict[str, float]:
+def rates(opened: Open, rounds: int) -> dict[str, float]:
     kinds = {"1 writer": (1, 1), "8 writers, 1 session": (1, 8), "8 writers, 8 sessions": (8, 8)}
-    runs = [{name: rate(conninfo, *kind) for name, kind in kinds.items()} for _ in range(rounds)]
+    runs = [{name: rate(opened, *kind) for name, kind in kinds.items()} for _ in range(rounds)]
     found = {name: round(median(run[name] for run in runs)) for name in kinds}
     times = median(run["8 writers, 8 sessions"] / run["8 writers, 1 session"] for run in runs)
     return {**found, "8 sessions to 1": round(times, 2)}
-
-def of_sqlite(folder: Path, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    "The same calls on one file that survives power loss too, to know when to move."
-    with SQLiteWorkflowStateStore(folder/"wf.db") as store:
-        for i in range(SESSIONS):
-            store.update_state(FLOW, f"s{i}", STATE)
-        return medians(timed(turned({"package": calls(of_package(store), SESSIONS)}), rounds, seconds))
 
 def usual(server: PostgresServer, rounds: int) -> dict[str, Any]:
     "The comparisons, over a Unix socket and through the relay."
@@ -338,13 +334,17 @@ def usual(server: PostgresServer, rounds: int) -> dict[str, Any]:
             found["us"][name] = {**medians(times), "empty question": empty_question(conninfo)}
             found["to the floor"][name] = ratios(times, "package", "floor")
             found["to the peer"][name] = ratios(times, "package", "peer")
-            found["merges per second"][name] = rates(conninfo, 5)
+            found["merges per second"][name] = rates(partial(PostgresWorkflowStateStore, conninfo, schema="rate"), 5)
             say(name, *(json.dumps(part[name]) for part in found.values()))
         between.latency.value = 1
-        with PostgresWorkflowStateStore(between.conninfo, schema="at1") as store:
+        with PostgresWorkflowStateStore(between.conninfo, schema="at1_package") as store:
             found["round trips"] = trips(store, between)
-    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        found["us"]["SQLite"] = of_sqlite(Path(folder), rounds, 0.1)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # to know when to move
+        file = partial(SQLiteWorkflowStateStore, Path(folder)/"wf.db", synchronous="FULL")
+        with file() as store:
+            for i in range(SESSIONS): store.update_state(FLOW, f"s{i}", STATE)
+            found["us"]["SQLite"] = medians(timed(turned({"package": calls(of_package(store), SESSIONS)}), rounds, 0.2))
+        found["merges per second"]["SQLite"] = rates(file, 5)
     return {**found, "targets": targets(found)}
 
 def targets(found: dict[str, Any]) -> dict[str, Any]:
@@ -363,31 +363,34 @@ def empty_question(conninfo: str) -> float:
     "Microseconds of a trip that asks nothing."
     with psycopg.connect(conninfo, autocommit=True) as con:
         found = timed({"": {"": lambda: con.execute("")}}, 5, 0.1)
-    return medians(found)[""][""]
+    return round(median(found[""][""]), 1)
 
 def large(server: PostgresServer, sessions: int, rounds: int) -> dict[str, Any]:
-    "The calls on `sessions` sessions beside those on 1,000, in one server."
-    start, crew, big, small = time.monotonic(), {}, f"{sessions:,}", f"{SESSIONS:,}"
+    "The calls on `sessions` sessions beside those on 1,000, in one server; then with the memory it has by default."
+    start, crew, us, targets = time.monotonic(), {}, {}, {}
     for number in (SESSIONS, sessions):
         store = PostgresWorkflowStateStore(server.conninfo, schema=f"n{number}")
         fill(store, number)
         crew[f"{number:,}"] = with_undo(store, number)
     with psycopg.connect(server.conninfo, autocommit=True) as con:
         con.execute("CHECKPOINT")
-        filled = round(time.monotonic() - start)
-        say(f"filled in {filled} s")
-        times = timed(turned(crew), rounds, 0.5)
         sizes = con.execute(f"""
             SELECT relname, pg_relation_size(oid), pg_indexes_size(oid) FROM pg_class
             WHERE relnamespace = 'n{sessions}'::regnamespace AND relkind = 'r' AND relname <> 'workflow_schema'
             """).fetchall()
         [[rows]] = con.execute(f"SELECT count(*) FROM n{sessions}.workflow_value").fetchall()
-    to_small = ratios(times, big, small)
-    return {"us": medians(times), "rows": rows, "seconds to fill": filled,
-            "bytes a session": {name: {"table": round(table / sessions), "indexes": round(indexes / sessions)}
-                                for name, table, indexes in sizes},
-            "targets": {f"{name}, to {small} sessions": {"is": ratio, "at most": 2, "met": ratio <= 2}
-                        for name, ratio in to_small.items()}}
+    filled = round(time.monotonic() - start)
+    say(f"filled in {filled} s")
+    for memory in ("a quarter of the memory", "128MB"):
+        if memory == "128MB": settings(server, shared_buffers=memory)
+        times = timed(turned(crew), rounds, 0.4)
+        us[memory] = medians(times)
+        for name, ratio in ratios(times, f"{sessions:,}", f"{SESSIONS:,}").items():
+            targets[f"{name}, to {SESSIONS:,} sessions, {memory}"] = {"is": ratio, "at most": 2, "met": ratio <= 2}
+        say(memory, json.dumps(us[memory]))
+    each = {name: {"table": round(table / sessions), "indexes": round(index / sessions)}
+            for name, table, index in sizes}
+    return {"us": us, "rows": rows, "seconds to fill": filled, "bytes a session": each, "targets": targets}
 
 def with_undo(store: Any, sessions: int) -> dict[str, Callable[[], object]]:
     rng = random.Random(1)
@@ -396,16 +399,22 @@ def with_undo(store: Any, sessions: int) -> dict[str, Callable[[], object]]:
         return store.undo(FLOW, sid, "review") or store.redo(FLOW, sid, "review")
     return {**calls(of_package(store), sessions), "undo": undo}
 
+def settings(server: PostgresServer, **values: str) -> dict[str, str]:
+    "Give the server these, and tell the ones that matter."
+    with psycopg.connect(server.conninfo, autocommit=True) as con:
+        for name, value in values.items(): con.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+    server.restart()
+    with psycopg.connect(server.conninfo) as con:
+        return {name: con.execute(f"SHOW {name}").fetchall()[0][0] for name in SETTINGS}
+
 def main() -> None:
     options = {*sys.argv[1:]}
     with PostgresServer(fsync=True) as server:
-        with psycopg.connect(server.conninfo, autocommit=True) as con:
-            con.execute("ALTER SYSTEM SET max_wal_size = '4GB'")
-            con.execute("SELECT pg_reload_conf()")
-            settings = {name: con.execute(f"SHOW {name}").fetchall()[0][0] for name in SETTINGS}
-        about = {**machine(server.folder), "psycopg": psycopg.__version__, **settings}
+        told = settings(server, shared_buffers=QUARTER, max_wal_size="4GB")
+        about = {**machine(server.folder), "psycopg": psycopg.__version__, **told}
         name = "large" if "--large" in options else "usual"
-        results = {"machine": about, **(large(server, 1_000_000, 20) if name == "large" else usual(server, 15))}
+        found = large(server, 1_000_000, 15) if name == "large" else usual(server, 15)
+    results = {"machine": about, **found}
     print(json.dumps(results, indent=1))
     if "--check" in options: return
     both = json.loads(OUT.read_text(encoding="utf-8")) if OUT.exists() else {}
