@@ -12,7 +12,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -164,7 +163,7 @@ def of_floor(con: Any, schema: str) -> Contender:
     return Contender(merge, read, newest, edit)
 
 def of_langgraph(saver: Any) -> Contender:
-    "A checkpoint for each change, of which those of unchanged channels are shared; older checkpoints are its undo."
+    "A checkpoint for each change, which shares what did not change; older ones are its undo. It lists checkpoints."
     from langgraph.checkpoint.base import empty_checkpoint
     texts = notes()
     def config(sid: str) -> Any: return {"configurable": {"thread_id": sid, "checkpoint_ns": ""}}
@@ -300,7 +299,7 @@ def writer(opened: Open, sid: str, merges: int, ready: Any, start: Any, ends: An
         for i in range(merges): store.update_state(FLOW, sid, {f"key{os.getpid()}": i})
         ends.put(time.monotonic())
 
-def rate(opened: Open, sessions: int, writers: int = 8, merges: int = 100) -> float:
+def rate(opened: Open, sessions: int, writers: int = 8, merges: int = 200) -> float:
     "Merges in a second by so many processes, into one session or one each."
     context = get_context("spawn")
     ready, start, ends = context.Semaphore(0), context.Event(), context.Queue()
@@ -334,7 +333,8 @@ def usual(server: PostgresServer, rounds: int) -> dict[str, Any]:
             found["us"][name] = {**medians(times), "empty question": empty_question(conninfo)}
             found["to the floor"][name] = ratios(times, "package", "floor")
             found["to the peer"][name] = ratios(times, "package", "peer")
-            found["merges per second"][name] = rates(partial(PostgresWorkflowStateStore, conninfo, schema="rate"), 5)
+            opened = partial(PostgresWorkflowStateStore, conninfo, schema="rate")
+            found["merges per second"][name] = rates(opened, 7 if latency < 10 else 3)
             say(name, *(json.dumps(part[name]) for part in found.values()))
         between.latency.value = 1
         with PostgresWorkflowStateStore(between.conninfo, schema="at1_package") as store:
@@ -344,7 +344,7 @@ def usual(server: PostgresServer, rounds: int) -> dict[str, Any]:
         with file() as store:
             for i in range(SESSIONS): store.update_state(FLOW, f"s{i}", STATE)
             found["us"]["SQLite"] = medians(timed(turned({"package": calls(of_package(store), SESSIONS)}), rounds, 0.2))
-        found["merges per second"]["SQLite"] = rates(file, 5)
+        found["merges per second"]["SQLite"] = rates(file, 7)
     return {**found, "targets": targets(found)}
 
 def targets(found: dict[str, Any]) -> dict[str, Any]:
