@@ -311,7 +311,7 @@ def rate(opened: Open, sessions: int, writers: int = 8, merges: int = 200) -> fl
     start.set()
     end = max(ends.get(timeout=120) for _ in crew)
     for one in crew: one.join()
-    return writers * merges / (end - begun)
+    return writers * merges / float(end - begun)
 
 def rates(opened: Open, rounds: int) -> dict[str, float]:
     kinds = {"1 writer": (1, 1), "8 writers, 1 session": (1, 8), "8 writers, 8 sessions": (8, 8)}
