@@ -2428,8 +2428,10 @@ class WorkflowStateStore:
         if limit is not None: _check_int("limit", limit, 0)
         _check_int("offset", offset, 0)
         way = ("DESC", "LAST") if descending else ("ASC", "FIRST")
-        return self._summaries(f"WHERE flow_id = ? ORDER BY {_ORDERS[order_by].format(*way)} LIMIT ? OFFSET ?",
-                               flow_id, _NO_LIMIT if limit is None else min(limit, _NO_LIMIT), min(offset, _NO_LIMIT))
+        most, skipped = _NO_LIMIT if limit is None else min(limit, _NO_LIMIT), min(offset, _NO_LIMIT)
+        # in the text: a server that is told them as values makes its plan anew each time
+        return self._summaries(
+            f"WHERE flow_id = ? ORDER BY {_ORDERS[order_by].format(*way)} LIMIT {most:d} OFFSET {skipped:d}", flow_id)
 
     def count_sessions(self, flow_id: str) -> int:
         "How many sessions a flow has."

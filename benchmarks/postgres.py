@@ -1,0 +1,423 @@
+"""What the store costs on PostgreSQL; writes benchmarks/postgres.json, which the page on many machines reads.
+
+usage: python -m benchmarks.postgres [--large] [--check]     needs the extra "bench" and the programs of a server
+`--large` measures a million sessions instead (about 8 minutes, 10 GB); `--check` prints and writes nothing."""
+import gc
+import json
+import os
+import random
+import select
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+
+from benchmarks.run import machine
+from benchmarks.states import notes
+from cjm_workflow_state.state_store import PostgresWorkflowStateStore, SQLiteWorkflowStateStore
+from tests.postgres.server import PostgresServer
+
+FLOW, SESSIONS, LATENCIES = "review", 1000, (0.0, 1.0, 10.0)
+SETTINGS = "server_version", "fsync", "synchronous_commit", "shared_buffers"
+QUARTER = f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 2 ** 22}MB"  # as its manual advises
+OUT = Path(__file__).parent/"postgres.json"
+TEXT = "A sentence of the length that a person types into a field of a form, about a hundred letters in all, see"
+STATE: dict[str, Any] = {  # 20 rows
+    "title": "Interview 7", "note": TEXT, "by": TEXT, "source": TEXT, "language": "en",
+    **{f"_step_{step}": {"cursor": 0, "text": TEXT, "comment": TEXT, "done": False}
+       for step in ("upload", "review", "export")}}
+Call = Callable[[str, int], object]  # a session, and a number that is another one each time
+Open = Callable[[], Any]
+Rows = dict[str, dict[str, Callable[[], object]]]  # of each call, by who does it
+
+def say(*words: Any) -> None: print(*words, file=sys.stderr, flush=True)
+
+# -- a network
+
+class Relay:
+    "Between client and server: holds back each packet for half of the latency, and counts the client's waits."
+    def __init__(self, server: PostgresServer) -> None:
+        self.folder = server.folder/"relay"
+        self.folder.mkdir()
+        context, name = get_context("spawn"), f".s.PGSQL.{server.port}"
+        self.latency, self.waits = context.Value("d", 0), context.Value("q", 0)
+        self.process = context.Process(target=relay, daemon=True, args=(
+            str(self.folder/name), str(server.folder/name), self.latency, self.waits))
+        self.process.start()
+        self.conninfo = f"host={self.folder} port={server.port} user=postgres dbname=postgres"
+        while not (self.folder/name).exists(): time.sleep(0.01)
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.join()
+
+def relay(path: str, server: str, latency: Any, waits: Any) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(100)
+    other: dict[socket.socket, socket.socket] = {}
+    clients: set[socket.socket] = set()
+    answered: set[socket.socket] = set()  # clients whose last packet was followed by one of the server's
+    held: deque[tuple[float, socket.socket, bytes]] = deque()
+    while True:
+        now = time.perf_counter()
+        while held and held[0][0] <= now:
+            _, to, data = held.popleft()
+            try: to.sendall(data) if data else to.shutdown(socket.SHUT_WR)
+            except OSError: pass
+        wait = max(0, held[0][0] - time.perf_counter()) if held else None
+        ready, _, _ = select.select([listener, *other], [], [], wait)
+        for one in ready:
+            if one is listener:
+                client, upstream = listener.accept()[0], socket.socket(socket.AF_UNIX)
+                upstream.connect(server)
+                other.update({client: upstream, upstream: client})
+                clients.add(client)
+                continue
+            try: data = one.recv(1 << 20)
+            except OSError: data = b""
+            held.append((time.perf_counter() + latency.value / 2000, other[one], data))
+            if one in clients:
+                if one in answered: waits.value += 1
+                answered.discard(one)
+            else: answered.add(other[one])
+            if not data: del other[one]
+
+# -- what is compared
+
+@dataclass
+class Contender:
+    merge: Call
+    read: Call
+    newest: Call
+    edit: Call
+
+def of_package(store: Any) -> Contender:
+    texts = notes()
+    def merge(sid: str, i: int) -> object: return store.update_state(FLOW, sid, {"note": next(texts)})
+    def read(sid: str, i: int) -> object: return store.get_step_state(FLOW, sid, "review")
+    def newest(sid: str, i: int) -> object: return store.list_sessions(FLOW, limit=50)
+    def edit(sid: str, i: int) -> object:
+        with store.edit_step_state(FLOW, sid, "review", undo_label="Move") as state: state["cursor"] = i
+        return state
+    return Contender(merge, read, newest, edit)
+
+def of_floor(con: Any, schema: str) -> Contender:
+    "Raw psycopg on one open connection and the package's own tables: the statements that no store can leave out."
+    texts, here = notes(), f'"{schema}".workflow_'
+    lock = f"SELECT id FROM {here}session WHERE flow_id = $1 AND session_id = $2 FOR UPDATE"
+    this = f"session = (SELECT id FROM {here}session WHERE flow_id = $1 AND session_id = $2)"
+    rows = f"SELECT k2, k3, position, value FROM {here}value WHERE {this} AND k1 = $3"
+    last = f"SELECT max(seq) FROM {here}undo WHERE {this} AND scope = $3 AND undone = 0"
+    touch = f"UPDATE {here}session SET updated = greatest(updated + 1, $2), revision = revision + 1 WHERE id = $1"
+    put = f"""INSERT INTO {here}value VALUES ($1, $2, $3, '', $4, $5)
+        ON CONFLICT (session, k1, k2, k3) DO UPDATE SET position = excluded.position, value = excluded.value"""
+    keep = f"INSERT INTO {here}undo VALUES ($1, $2, $3, 0, $4, NULL, $5, $6, $7, $8)"
+    trim = f"DELETE FROM {here}undo WHERE session = $1 AND scope = $2 AND (seq <= $3 OR undone = 1)"
+    listing = f"""SELECT flow_id, session_id, label, current_step, created, updated, state_size, revision
+        FROM {here}session WHERE flow_id = $1 ORDER BY updated DESC, id DESC LIMIT $2"""
+    review = '"_step_review"'
+
+    def now() -> int: return time.time_ns() // 1000
+    def merge(sid: str, i: int) -> object:
+        with con.pipeline():
+            con.execute("BEGIN")
+            locked, found = con.execute(lock, (FLOW, sid)), con.execute(rows, (FLOW, sid, '"note"'))
+            [[id]], [[*_, position, _]] = locked.fetchall(), found.fetchall()
+            con.execute(put, (id, '"note"', "", position, json.dumps(next(texts))))
+            con.execute(touch, (id, now()))
+            con.execute("COMMIT")
+        return id
+
+    def read(sid: str, i: int) -> object:
+        return {key: json.loads(text) for key, *_, text in con.execute(rows, (FLOW, sid, review)).fetchall() if key}
+
+    def newest(sid: str, i: int) -> object: return con.execute(listing, (FLOW, 50)).fetchall()
+
+    def edit(sid: str, i: int) -> object:
+        with con.pipeline():
+            con.execute("BEGIN")
+            locked, found = con.execute(lock, (FLOW, sid)), con.execute(rows, (FLOW, sid, review))
+            newest_undo = con.execute(last, (FLOW, sid, review))
+            [[id]], fields = locked.fetchall(), {key: (position, text) for key, _, position, text in found.fetchall()}
+            [[seq]], (position, before) = newest_undo.fetchall(), fields['"cursor"']
+            state = {key: json.loads(text) for key, (_, text) in fields.items() if key}
+            con.execute(put, (id, review, '"cursor"', position, json.dumps(i)))
+            con.execute(trim, (id, review, (seq or 0) - 49))
+            con.execute(keep, (id, review, (seq or 0) + 1, "Move", now(), '["cursor"]', len(before), before.encode()))
+            con.execute(touch, (id, now()))
+            con.execute("COMMIT")
+        return state
+    return Contender(merge, read, newest, edit)
+
+def of_langgraph(saver: Any) -> Contender:
+    "A checkpoint for each change, which shares what did not change; older ones are its undo. It lists checkpoints."
+    from langgraph.checkpoint.base import empty_checkpoint
+    texts = notes()
+    def config(sid: str) -> Any: return {"configurable": {"thread_id": sid, "checkpoint_ns": ""}}
+
+    def change(sid: str, channel: str, new: Callable[[Any], Any]) -> object:
+        before = saver.get_tuple(config(sid))
+        values, versions = before.checkpoint["channel_values"], before.checkpoint["channel_versions"]
+        version = {channel: saver.get_next_version(versions.get(channel), None)}
+        after = {**empty_checkpoint(), "channel_values": {**values, channel: new(values[channel])},
+                 "channel_versions": {**versions, **version}}
+        return saver.put(before.config, after, {"source": "update", "step": 1}, version)
+
+    def merge(sid: str, i: int) -> object: return change(sid, "note", lambda _: next(texts))
+    def edit(sid: str, i: int) -> object: return change(sid, "_step_review", lambda step: {**step, "cursor": i})
+    def read(sid: str, i: int) -> object:
+        return saver.get_tuple(config(sid)).checkpoint["channel_values"]["_step_review"]
+    def newest(sid: str, i: int) -> object: return [*saver.list(None, limit=50)]
+
+    for i in range(SESSIONS):
+        versions = {name: saver.get_next_version(None, None) for name in STATE}
+        first = {**empty_checkpoint(), "channel_values": STATE, "channel_versions": versions}
+        saver.put(config(f"s{i}"), first, {}, versions)
+    return Contender(merge, read, newest, edit)
+
+@contextmanager
+def contenders(conninfo: str, schema: str) -> Iterator[dict[str, Contender]]:
+    from langgraph.checkpoint.postgres import PostgresSaver
+    with (PostgresWorkflowStateStore(conninfo, schema=f"{schema}_package") as store,
+          PostgresWorkflowStateStore(conninfo, schema=f"{schema}_floor") as other,
+          psycopg.connect(conninfo, autocommit=True, cursor_factory=psycopg.RawCursor) as con,
+          PostgresSaver.from_conn_string(f"{conninfo} options='-c search_path={schema}_peer'") as saver):
+        con.execute(f"CREATE SCHEMA {schema}_peer")
+        saver.setup()
+        for one in (store, other): fill(one, SESSIONS)
+        yield {"package": of_package(store), "floor": of_floor(con, f"{schema}_floor"), "peer": of_langgraph(saver)}
+
+def fill(store: Any, sessions: int, at_once: int = 100_000) -> None:
+    "One session as the package writes it, with an undo entry, and then its rows as often as it takes."
+    store.update_state(FLOW, "s0", STATE)
+    store.update_step_state(FLOW, "s0", "review", {"cursor": 1}, undo_label="Move")
+    _, schema, *_ = store._options
+    with psycopg.connect(store._options[0], autocommit=True) as con:
+        con.execute(f"SET search_path = {schema}")
+        con.execute("SET session_replication_role = replica")  # no look at the session for each of its rows
+        for first in range(1, sessions, at_once):
+            numbers = f"generate_series({first}, {min(first + at_once, sessions) - 1}) AS i"
+            con.execute(f"""INSERT INTO workflow_session SELECT id + i, flow_id, 's' || i, label, current_step,
+                created + i, updated + i, revision, state_size FROM workflow_session, {numbers} WHERE id = 1""")
+            con.execute(f"""INSERT INTO workflow_value SELECT session + i, k1, k2, k3, position, value
+                FROM {numbers}, workflow_value WHERE session = 1 ORDER BY i, k1, k2, k3""")
+            con.execute(f"""INSERT INTO workflow_undo SELECT session + i, scope, seq, undone, label, undo_group,
+                created, keys, size, entry FROM {numbers}, workflow_undo WHERE session = 1 ORDER BY i""")
+            if sessions > at_once: say(f"{min(first + at_once, sessions):,} sessions")
+        con.execute(f"SELECT setval(pg_get_serial_sequence('{schema}.workflow_session', 'id'), {sessions})")
+        con.execute("VACUUM (ANALYZE)")
+
+# -- measuring
+
+def timed(rows: Rows, rounds: int, seconds: float) -> dict[str, dict[str, list[float]]]:
+    "Microseconds of each call of each row, the median of each round; the calls of a row in turns."
+    found: dict[str, dict[str, list[float]]] = {name: {who: [] for who in row} for name, row in rows.items()}
+    for row in rows.values():
+        for call in row.values():
+            for _ in range(12): call()  # past the number after which a statement is prepared, and its plan kept
+    gc.collect()
+    for i in range(rounds):
+        for name, row in rows.items():
+            order = [*row]
+            for who in order[i % len(order):] + order[:i % len(order)]:
+                times, end = list[int](), time.perf_counter() + seconds
+                while time.perf_counter() < end:
+                    start = time.perf_counter_ns()
+                    row[who]()
+                    times.append(time.perf_counter_ns() - start)
+                found[name][who].append(median(times) / 1000)
+    return found
+
+def medians(found: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, float]]:
+    return {name: {who: round(median(times), 1) for who, times in row.items()} for name, row in found.items()}
+
+def ratios(found: dict[str, dict[str, list[float]]], one: str, other: str) -> dict[str, float]:
+    "How many times as long `one` takes: the median of the rounds, as those of a round had the same machine."
+    return {name: round(median(a / b for a, b in zip(row[one], row[other])), 2) for name, row in found.items()}
+
+def calls(contender: Contender, sessions: int, seed: int = 0) -> dict[str, Callable[[], object]]:
+    "Each on a session of its own choice, the same choices for all."
+    rng, numbers = random.Random(seed), count(2)
+    def of(call: Call) -> Callable[[], object]: return lambda: call(f"s{rng.randrange(sessions)}", next(numbers))
+    return {name: of(getattr(contender, name)) for name in ("merge", "read", "newest", "edit")}
+
+def turned(by_who: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    names = next(iter(by_who.values()))
+    return {name: {who: row[name] for who, row in by_who.items()} for name in names}
+
+def trips(store: Any, relay: Relay) -> dict[str, int]:
+    "How often each method waits for the server."
+    def edit_session() -> None:
+        with store.edit_session(FLOW, "s1", undo_label="Move") as session:
+            session.step("export")["cursor"] += 1
+            session.current_step = str(time.monotonic())
+    def edit() -> None:
+        with store.edit_step_state(FLOW, "s1", "review", undo_label="Move", undo_group="g") as step: step["cursor"] += 1
+    def merge(**options: Any) -> Callable[[], object]:
+        return lambda: store.update_state(FLOW, "s1", {"note": str(time.monotonic())}, **options)
+    methods: dict[str, Callable[[], object]] = {
+        "get_current_step": lambda: store.get_current_step(FLOW, "s1"),
+        "get_state": lambda: store.get_state(FLOW, "s1"), "get_session": lambda: store.get_session(FLOW, "s1"),
+        "get_step_state": lambda: store.get_step_state(FLOW, "s1", "review"),
+        "list_sessions": lambda: store.list_sessions(FLOW, limit=50),
+        "get_undo_history": lambda: store.get_undo_history(FLOW, "s1", "review"),
+        "set_current_step": lambda: store.set_current_step(FLOW, "s1", str(time.monotonic())),
+        "update_state": merge(), "update_state, undo_label": merge(undo_label="Note"),
+        "update_state, undo_group": merge(undo_label="Note", undo_group="g"),
+        "update_step_state, undo_label": lambda: store.update_step_state(
+            FLOW, "s1", "review", {"text": str(time.monotonic())}, undo_label="Text"),
+        "edit_step_state, undo_label and undo_group": edit, "edit_session, undo_label": edit_session,
+        "undo": lambda: store.undo(FLOW, "s1", "review"), "redo": lambda: store.redo(FLOW, "s1", "review")}
+    found: dict[str, set[int]] = {name: set() for name in methods}
+    for i in range(12):
+        for name, method in methods.items():
+            before = relay.waits.value
+            method()
+            time.sleep(0.003)  # the last answer is on its way through the relay
+            if i >= 7: found[name].add(relay.waits.value - before)  # statements are prepared by now
+    return {name: max(seen) for name, seen in found.items()}
+
+def writer(opened: Open, sid: str, merges: int, ready: Any, start: Any, ends: Any) -> None:
+    "A process, as a host of its own would be."
+    with opened() as store:
+        for i in range(12): store.update_state(FLOW, sid, {f"key{os.getpid()}": -i})
+        ready.release()
+        start.wait()
+        for i in range(merges): store.update_state(FLOW, sid, {f"key{os.getpid()}": i})
+        ends.put(time.monotonic())
+
+def rate(opened: Open, sessions: int, writers: int = 8, merges: int = 200) -> float:
+    "Merges in a second by so many processes, into one session or one each."
+    context = get_context("spawn")
+    ready, start, ends = context.Semaphore(0), context.Event(), context.Queue()
+    crew = [context.Process(target=writer, args=(opened, f"s{i % sessions}", merges, ready, start, ends))
+            for i in range(writers)]
+    for one in crew: one.start()
+    for _ in crew: ready.acquire(timeout=60)
+    begun = time.monotonic()
+    start.set()
+    end = max(ends.get(timeout=120) for _ in crew)
+    for one in crew: one.join()
+    return writers * merges / float(end - begun)
+
+def rates(opened: Open, rounds: int) -> dict[str, float]:
+    kinds = {"1 writer": (1, 1), "8 writers, 1 session": (1, 8), "8 writers, 8 sessions": (8, 8)}
+    runs = [{name: rate(opened, *kind) for name, kind in kinds.items()} for _ in range(rounds)]
+    found = {name: round(median(run[name] for run in runs)) for name in kinds}
+    times = median(run["8 writers, 8 sessions"] / run["8 writers, 1 session"] for run in runs)
+    return {**found, "8 sessions to 1": round(times, 2)}
+
+def usual(server: PostgresServer, rounds: int) -> dict[str, Any]:
+    "The comparisons, over a Unix socket and through the relay."
+    found: dict[str, Any] = {name: {} for name in ("us", "to the floor", "to the peer", "merges per second")}
+    with closing(Relay(server)) as between:
+        for latency in LATENCIES:
+            name, conninfo = (f"{latency:g} ms", between.conninfo) if latency else ("Unix socket", server.conninfo)
+            between.latency.value = latency
+            with contenders(conninfo, f"at{latency:g}") as those:
+                rows = turned({who: calls(one, SESSIONS) for who, one in those.items()})
+                times = timed(rows, rounds, 0.2 + latency / 20)
+            found["us"][name] = {**medians(times), "empty question": empty_question(conninfo)}
+            found["to the floor"][name] = ratios(times, "package", "floor")
+            found["to the peer"][name] = ratios(times, "package", "peer")
+            opened = partial(PostgresWorkflowStateStore, conninfo, schema="rate")
+            found["merges per second"][name] = rates(opened, 7 if latency < 10 else 3)
+            say(name, *(json.dumps(part[name]) for part in found.values()))
+        between.latency.value = 1
+        with PostgresWorkflowStateStore(between.conninfo, schema="at1_package") as store:
+            found["round trips"] = trips(store, between)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # to know when to move
+        file = partial(SQLiteWorkflowStateStore, Path(folder)/"wf.db", synchronous="FULL")
+        with file() as store:
+            for i in range(SESSIONS): store.update_state(FLOW, f"s{i}", STATE)
+            found["us"]["SQLite"] = medians(timed(turned({"package": calls(of_package(store), SESSIONS)}), rounds, 0.2))
+        found["merges per second"]["SQLite"] = rates(file, 7)
+    return {**found, "targets": targets(found)}
+
+def targets(found: dict[str, Any]) -> dict[str, Any]:
+    "What it has to show: figure, limit, and whether it does."
+    most: dict[str, tuple[float, float]] = {}
+    for where, limit in ("Unix socket", 2.2), ("1 ms", 1.3):
+        for call, ratio in found["to the floor"][where].items(): most[f"{call}, to the floor, {where}"] = ratio, limit
+        most[f"merge, to the peer, {where}"] = found["to the peer"][where]["merge"], 1
+    for name, number in found["round trips"].items():
+        most[f"{name}, round trips"] = number, 1 if name.startswith(("get", "list")) else 2 if "update" in name else 3
+    least = {"8 sessions to 1, merges per second, 1 ms": (found["merges per second"]["1 ms"]["8 sessions to 1"], 2.5)}
+    return {name: {"is": figure, word: limit, "met": figure <= limit if word == "at most" else figure >= limit}
+            for word, those in {"at most": most, "at least": least}.items() for name, (figure, limit) in those.items()}
+
+def empty_question(conninfo: str) -> float:
+    "Microseconds of a trip that asks nothing."
+    with psycopg.connect(conninfo, autocommit=True) as con:
+        found = timed({"": {"": lambda: con.execute("")}}, 5, 0.1)
+    return round(median(found[""][""]), 1)
+
+def large(server: PostgresServer, sessions: int, rounds: int) -> dict[str, Any]:
+    "The calls on `sessions` sessions beside those on 1,000, in one server; then with the memory it has by default."
+    start, crew, us, targets = time.monotonic(), {}, {}, {}
+    for number in (SESSIONS, sessions):
+        store = PostgresWorkflowStateStore(server.conninfo, schema=f"n{number}")
+        fill(store, number)
+        crew[f"{number:,}"] = with_undo(store, number)
+    with psycopg.connect(server.conninfo, autocommit=True) as con:
+        con.execute("CHECKPOINT")
+        sizes = con.execute(f"""
+            SELECT relname, pg_relation_size(oid), pg_indexes_size(oid) FROM pg_class
+            WHERE relnamespace = 'n{sessions}'::regnamespace AND relkind = 'r' AND relname <> 'workflow_schema'
+            """).fetchall()
+        [[rows]] = con.execute(f"SELECT count(*) FROM n{sessions}.workflow_value").fetchall()
+    filled = round(time.monotonic() - start)
+    say(f"filled in {filled} s")
+    for memory in ("a quarter of the memory", "128MB"):
+        if memory == "128MB": settings(server, shared_buffers=memory)
+        times = timed(turned(crew), rounds, 0.4)
+        us[memory] = medians(times)
+        for name, ratio in ratios(times, f"{sessions:,}", f"{SESSIONS:,}").items():
+            targets[f"{name}, to {SESSIONS:,} sessions, {memory}"] = {"is": ratio, "at most": 2, "met": ratio <= 2}
+        say(memory, json.dumps(us[memory]))
+    each = {name: {"table": round(table / sessions), "indexes": round(index / sessions)}
+            for name, table, index in sizes}
+    return {"us": us, "rows": rows, "seconds to fill": filled, "bytes a session": each, "targets": targets}
+
+def with_undo(store: Any, sessions: int) -> dict[str, Callable[[], object]]:
+    rng = random.Random(1)
+    def undo() -> object:
+        sid = f"s{rng.randrange(sessions)}"
+        return store.undo(FLOW, sid, "review") or store.redo(FLOW, sid, "review")
+    return {**calls(of_package(store), sessions), "undo": undo}
+
+def settings(server: PostgresServer, **values: str) -> dict[str, str]:
+    "Give the server these, and tell the ones that matter."
+    with psycopg.connect(server.conninfo, autocommit=True) as con:
+        for name, value in values.items(): con.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+    server.restart()
+    with psycopg.connect(server.conninfo) as con:
+        return {name: con.execute(f"SHOW {name}").fetchall()[0][0] for name in SETTINGS}
+
+def main() -> None:
+    options = {*sys.argv[1:]}
+    with PostgresServer(fsync=True) as server:
+        told = settings(server, shared_buffers=QUARTER, max_wal_size="4GB")
+        about = {**machine(server.folder), "psycopg": psycopg.__version__, **told}
+        name = "large" if "--large" in options else "usual"
+        found = large(server, 1_000_000, 15) if name == "large" else usual(server, 15)
+    results = {"machine": about, **found}
+    print(json.dumps(results, indent=1))
+    if "--check" in options: return
+    both = json.loads(OUT.read_text(encoding="utf-8")) if OUT.exists() else {}
+    OUT.write_text(json.dumps({**both, name: results}, indent=1) + "\n", encoding="utf-8")
+
+if __name__ == "__main__": main()
