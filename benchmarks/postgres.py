@@ -24,8 +24,8 @@ from typing import Any
 
 import psycopg
 
+from benchmarks.jobs import notes
 from benchmarks.run import machine
-from benchmarks.states import notes
 from cjm_workflow_state.state_store import PostgresWorkflowStateStore, SQLiteWorkflowStateStore
 from tests.postgres.server import PostgresServer
 

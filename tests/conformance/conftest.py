@@ -3,7 +3,7 @@ from contextlib import closing
 from importlib import import_module
 
 import pytest
-from conftest import Engine, make_engine
+from engines import Engine, make_engine
 
 
 def pytest_addoption(parser):
