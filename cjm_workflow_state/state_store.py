@@ -29,7 +29,7 @@ from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import import_module
 from itertools import chain, count, islice
 from operator import itemgetter
@@ -1183,22 +1183,24 @@ class CommitUnknownError(Exception):
 @lru_cache
 def _driver() -> Any:
     "psycopg; with a class of `CommitUnknownError` that is an error of the driver too."
-    try: import psycopg, psycopg_pool
+    try: import psycopg
     except ImportError as error:
         need = "PostgresWorkflowStateStore needs psycopg: pip install 'cjm-workflow-state[postgres]'"
         raise ImportError(f"{need} ({error})") from error
     class Connection(psycopg.Connection[Any]):
         "One that gives up on a server that has gone silent."
         patience: Optional[float] = None
+        silent = False
         def wait(self, gen: Any, interval: float = 0.1, timeout: Optional[float] = None) -> Any:
             begun = time.monotonic()
             try: return super().wait(gen, interval, timeout or self.patience)
             except psycopg.OperationalError as error:
                 if self.patience is None or time.monotonic() - begun < self.patience: raise
+                self.silent = True
                 self.pgconn.finish()
                 raise psycopg.OperationalError(f"no answer from the server for {self.patience} seconds") from error
     class Unknown(CommitUnknownError, psycopg.OperationalError): __doc__ = CommitUnknownError.__doc__
-    return SimpleNamespace(psycopg=psycopg, pool=psycopg_pool, Connection=Connection, Unknown=Unknown)
+    return SimpleNamespace(psycopg=psycopg, Connection=Connection, Unknown=Unknown)
 
 # %% ../nbs/state_store.ipynb #named-server
 class _NamesServer(_NamesPath):
@@ -1240,15 +1242,13 @@ def _prepare_server(con: Any, schema: str, quoted: str) -> None:
             "cjm_workflow_state knows: install a newer release")
 
 # %% ../nbs/state_store.ipynb #pool
-def _alive(con: Any) -> None:
-    "Raise if the server has ended the connection: the first look may find its last words, the second their end."
-    for _ in range(2): con.pgconn.consume_input()
+_IDLE = 600  # seconds that a connection may lie unused: a router between the two may have forgotten it then
 
-def _configure(patience: float, prepare: bool, made: Any, con: Any) -> None:
-    con.patience = patience
-    if not prepare: con.prepare_threshold = None
-    con.adapters.register_dumper(int, _driver().psycopg.types.numeric.Int8BinaryDumper)  # one type: one prepared text
-    made.add(con)
+def _alive(con: Any) -> bool:
+    "Whether the server still has it: the first look may find its last words, the second their end."
+    try: [con.pgconn.consume_input() for _ in range(2)]
+    except _driver().psycopg.OperationalError: return False
+    return True
 
 class _Pool:
     "The connections of one store on a server."
@@ -1264,55 +1264,42 @@ class _Pool:
         self.start()
 
     def start(self) -> None:
-        self.pid, self.making = os.getpid(), threading.Lock()
-        self.pool: Any = None  # made when it is first used
+        self.pid = os.getpid()
+        self.slots: queue.SimpleQueue[None] = queue.SimpleQueue()  # one for each connection that may be made
+        for _ in range(min(self.max_size, 2 ** 18)): self.slots.put(None)  # no server takes more
+        self.idle: list[tuple[float, Any]] = []  # since when, and what; the last one is lent first
         self.turns: set[_Lock] = set()  # writes that are under way
         self.made: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    @property
-    def options(self) -> dict[str, Any]:
-        return {
-            "autocommit": True, "cursor_factory": self.driver.RawCursor, "connect_timeout": max(2, int(self.timeout)),
-            "fallback_application_name": "cjm_workflow_state"}
-
 # %% ../nbs/state_store.ipynb #lending
 class _Lending(_Pool):
-    "How they are lent."
-    def connect(self) -> Any:
-        con = _driver().Connection.connect(self.conninfo, **self.options)
-        _configure(self.timeout + 1, self.prepare, self.made, con)
+    "How they are made, and let go."
+    def connect(self, deadline: float = 0) -> Any:
+        "A new one; until then, a server that is about to start again is waited for."
+        while True:
+            wait = self.timeout if not deadline else deadline - time.monotonic()
+            try: con = _driver().Connection.connect(
+                self.conninfo, autocommit=True, cursor_factory=self.driver.RawCursor,
+                connect_timeout=max(2, int(wait)), fallback_application_name="cjm_workflow_state")
+            except self.driver.OperationalError as error:
+                if time.monotonic() + 0.1 < deadline: time.sleep(0.1)
+                elif not deadline: raise
+                else: raise self.driver.OperationalError(
+                    f"no connection for timeout={self.timeout} seconds: {error}") from error
+            else: break
+        con.patience = self.timeout + 1
+        if not self.prepare: con.prepare_threshold = None
+        con.adapters.register_dumper(int, self.driver.types.numeric.Int8BinaryDumper)  # one type: one prepared text
+        self.made.add(con)
         return con
 
     def open(self) -> None:
         with _forks.adding: _forks.servers.add(self)
         with self.named, self.connect() as con: _prepare_server(con, self.schema, self.quoted)
 
-    def pooled(self) -> Any:
-        if self.pid != os.getpid(): self.inherit()
-        if self.closed: raise self.driver.ProgrammingError(self.closed)
-        with self.making:
-            if self.pool is None: self.pool = _driver().pool.ConnectionPool(
-                self.conninfo, connection_class=_driver().Connection, kwargs=self.options, check=_alive, open=True,
-                configure=partial(_configure, self.timeout + 1, self.prepare, self.made),
-                min_size=0, max_size=self.max_size, timeout=max(self.timeout, 1), num_workers=1)
-            return self.pool
-
-    @contextmanager
-    def lent(self) -> Iterator[Any]:
-        "A connection, given back outside of any transaction or not at all."
-        pool, con = self.pooled(), None
-        try: con = pool.getconn()
-        except _driver().pool.PoolTimeout: raise self.driver.OperationalError(
-            f"no connection for timeout={self.timeout} seconds: the server can't be reached, or all "
-            f"max_size={self.max_size} are in use") from None
-        try: yield con
-        finally:
-            if self.pid != os.getpid() or pool is not self.pool: con.close()
-            else:
-                try:
-                    if not con.closed and con.info.transaction_status: con.execute("ROLLBACK")
-                except self.driver.Error: con.close()
-                finally: pool.putconn(con)
+    def rest(self) -> None:
+        "Close what is not in use."
+        while self.idle: self.idle.pop()[1].close()
 
     def inherit(self) -> None:
         "This is a child, and what it says to its parent's connections would harm the parent."
@@ -1322,14 +1309,54 @@ class _Lending(_Pool):
         for con in list(self.made):
             if not con.closed: os.dup2(mine.fileno(), con.fileno())
         mine.close()
-        _forks.inherited.setdefault(self.named.name, []).append((self.pool, self.made))
+        _forks.inherited.setdefault(self.named.name, []).append((self.idle, self.made))
         self.start()
+
+# %% ../nbs/state_store.ipynb #sharing
+class _Sharing(_Lending):
+    "Who may have them."
+    def take(self, deadline: float) -> Any:
+        while self.idle:
+            try: since, con = self.idle.pop()
+            except IndexError: break  # another thread was faster
+            if time.monotonic() - since < _IDLE and _alive(con): return con
+            con.close()
+        return self.connect(deadline)
+
+    def take_back(self, con: Any) -> None:
+        try:
+            if not con.closed and con.info.transaction_status: con.execute("ROLLBACK")
+        except self.driver.Error: con.close()
+        if not con.closed: self.idle.append((time.monotonic(), con))
+        if self.closed: self.rest()
+
+    @contextmanager
+    def lent(self) -> Iterator[Any]:
+        "A connection, given back outside of any transaction or not at all."
+        if self.pid != os.getpid(): self.inherit()
+        slots, held, con, deadline = self.slots, list[None](), None, time.monotonic() + self.timeout
+        try:
+            try: held.extend(map(slots.get, (True,), (self.timeout,)))  # one call of C: no interrupt comes in between
+            except queue.Empty: raise self.driver.OperationalError(
+                f"no connection for timeout={self.timeout} seconds: all max_size={self.max_size} are in use") from None
+            if self.closed: raise self.driver.ProgrammingError(self.closed)
+            con = self.take(deadline)
+            try: yield con
+            except Exception: raise
+            except BaseException:  # an interrupt, maybe in the middle of a statement
+                con.close()
+                raise
+        finally:
+            try:
+                if con is not None and slots is self.slots: self.take_back(con)
+            finally:  # no call before it: after each one an interrupt may come
+                if held: slots.put(None)
 
     def close(self) -> None:
         if any(turn.own for turn in self.turns):
             raise RuntimeError("close the store after the edit block, not inside it")
         self.closed = self.closed or f"the store is closed: {self.named.name}"
-        if self.pool and self.pid == os.getpid(): self.pool.close()
+        self.rest()
 
 # %% ../nbs/state_store.ipynb #statements
 class _Answer:
@@ -1351,7 +1378,7 @@ class _Statements:
         return _Answer(self.con.execute(_for_postgres(sql, self.schema), values), self.pipeline)
 
 # %% ../nbs/state_store.ipynb #asking
-class _Asking(_Lending):
+class _Asking(_Sharing):
     "What is read."
     def read(self, sql: str, *values: Any) -> list[Any]: return self.read_all((sql, values))[0]
 
@@ -1363,7 +1390,7 @@ class _Asking(_Lending):
                 with self.lent() as con:
                     try: return _answers(con, asked)
                     except self.driver.OperationalError:
-                        if last or not con.closed: raise
+                        if last or not con.closed or con.silent: raise
         raise AssertionError
 
     def check(self) -> list[str]: return []  # of the server's own files its administrator knows (`amcheck`)
@@ -2502,8 +2529,9 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
         self.OperationalError, self.IntegrityError = driver.OperationalError, driver.IntegrityError
         self.ProgrammingError = driver.ProgrammingError
         self._db.open()
+        self._finalizer = weakref.finalize(self, self._db.rest)
 
-    def __getstate__(self) -> Dict[str, Any]: return {**vars(self), "_db": None, "_encode": None}
+    def __getstate__(self) -> Dict[str, Any]: return {**vars(self), "_db": None, "_encode": None, "_finalizer": None}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         vars(self).update(state)
