@@ -1199,7 +1199,8 @@ def _driver() -> Any:
                 self.silent = True
                 self.pgconn.finish()
                 raise psycopg.OperationalError(f"no answer from the server for {self.patience} seconds") from error
-    class Unknown(CommitUnknownError, psycopg.OperationalError): __doc__ = CommitUnknownError.__doc__
+    Unknown: Any = type("CommitUnknownError", (CommitUnknownError, psycopg.OperationalError), {
+        "__doc__": CommitUnknownError.__doc__, "__module__": __name__})
     return SimpleNamespace(psycopg=psycopg, Connection=Connection, Unknown=Unknown)
 
 # %% ../nbs/state_store.ipynb #named-server
@@ -1299,7 +1300,9 @@ class _Lending(_Pool):
 
     def rest(self) -> None:
         "Close what is not in use."
-        while self.idle: self.idle.pop()[1].close()
+        try:
+            while True: self.idle.pop()[1].close()
+        except IndexError: pass
 
     def inherit(self) -> None:
         "This is a child, and what it says to its parent's connections would harm the parent."
@@ -1348,7 +1351,7 @@ class _Sharing(_Lending):
                 raise
         finally:
             try:
-                if con is not None and slots is self.slots: self.take_back(con)
+                if con is not None: self.take_back(con) if slots is self.slots else con.close()
             finally:  # no call before it: after each one an interrupt may come
                 if held: slots.put(None)
 
@@ -1407,32 +1410,41 @@ def _answers(con: Any, asked: list[tuple[str, Sequence[Any]]]) -> list[list[Any]
 _CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"  # the server's: those of the hosts may differ
 _SYNC = {"FULL": "coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on')", "NORMAL": "'off'"}
 
+_LIFE = "pg_postmaster_start_time()::text"
+_OUTCOME = f"""
+SELECT pg_xact_status($1::xid8), {_LIFE} = $2 AND coalesce(pg_stat_get_bgwriter_stat_reset_time() < $3::timestamptz, true)
+WHERE NOT pg_is_in_recovery()"""
+
 class _Committing(_Asking):
     "How a transaction begins and ends."
     def begin(self, con: Any) -> Any:
-        "Cursor that will tell the transaction's number."
+        "Cursor that will tell the transaction's number, in which life of the server, and when it began."
         con.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         return con.execute(
-            "SELECT pg_current_xact_id()::text, set_config('lock_timeout', $1, true), "
+            f"SELECT pg_current_xact_id()::text, {_LIFE}, now()::text, set_config('lock_timeout', $1, true), "
             f"set_config('synchronous_commit', {_SYNC[self.synchronous]}, true)",
             (str(max(1, int(self.timeout * 1000))),))
 
-    def outcome(self, number: str, error: Exception) -> None:
-        "The connection broke after COMMIT was sent: return if it was carried out."
-        deadline = time.monotonic() + self.timeout
+    def outcome(self, begun: Sequence[Any], error: Exception) -> None:
+        "The connection broke when COMMIT was sent: return if it was carried out."
+        deadline, what = time.monotonic() + self.timeout, f"the connection broke during the commit ({error}), and"
         while True:
-            try: [[status]] = self.read("SELECT pg_xact_status(?::xid8)", number)
-            except self.driver.Error: status = None  # not to be reached yet
-            if status == "committed": return
-            what = f"the connection broke during the commit ({error}), and"
+            found: list[Any] = []
+            try: found = self.read(_OUTCOME, *begun)
+            except self.driver.errors.InvalidParameterValue: found = [("aborted", False)]  # a number not given yet
+            except self.driver.Error: pass  # not to be reached yet
+            [(status, same)] = found or [(None, False)]
+            if status == "committed" and same: return
             if status == "aborted":
                 raise self.driver.OperationalError(f"{what} nothing was written: {self.named.name}") from error
-            if time.monotonic() > deadline: raise _driver().Unknown(
+            if status == "committed" or time.monotonic() > deadline: raise _driver().Unknown(
                 f"{what} the server doesn't say whether it was carried out: compare the revision: {self.named.name}"
             ) from error
             time.sleep(0.05)
 
 # %% ../nbs/state_store.ipynb #server
+_IN_BLOCK = "the process forked inside the edit block, which is its parent's"
+
 class _Postgres(_Committing):
     "The engine."
     TIME = "to_char(to_timestamp({} / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
@@ -1446,27 +1458,29 @@ class _Postgres(_Committing):
     def write(self, theirs: bool = False) -> Iterator[_Statements]:
         "One transaction, rolled back if the block raises. `theirs`: the caller's own code runs in it."
         for turn in list(self.turns): _refuse_own(turn)
-        turn, held, ours, sent = _Lock(self.named.name, self.timeout), list[bool](), True, ""
-        self.turns.add(turn)
+        turn, held, ours = _Lock(self.named.name, self.timeout), list[bool](), True
+        turns, begun = self.turns, ()
+        turns.add(turn)
         try:
             turn.take(held)
             with self.lent() as con:
                 with con.pipeline() as pipeline:
-                    number = self.begin(con)
+                    numbered = self.begin(con)
                     if theirs: turn.enter_block()
                     ours = not theirs
                     yield _Statements(con, pipeline, self.quoted)
                     ours, turn.inside[threading.get_ident()] = True, held
-                    told, commit = number.fetchone()[0], con.execute("COMMIT")
-                    sent = told
+                    if self.turns is not turns: raise self.driver.ProgrammingError(f"{_IN_BLOCK}: {self.named.name}")
+                    begun = numbered.fetchone()[:3]
+                    commit = con.execute("COMMIT")
                 if commit.statusmessage != "COMMIT": raise self.driver.OperationalError("the change was rolled back")
         except self.driver.Error as error:
-            if not sent or not con.closed:
+            if not begun or not con.closed:
                 if ours: self.named.explain(error)
                 raise
-            self.outcome(sent, error)
+            self.outcome(begun, error)
         finally:
-            self.turns.discard(turn)
+            turns.discard(turn)
             turn.block.clear()
 
 # %% ../nbs/state_store.ipynb #session
