@@ -1470,11 +1470,11 @@ class _Postgres(_Committing):
                     ours = not theirs
                     yield _Statements(con, pipeline, self.quoted)
                     ours, turn.inside[threading.get_ident()] = True, held
-                    if self.turns is not turns: raise self.driver.ProgrammingError(f"{_IN_BLOCK}: {self.named.name}")
                     begun = numbered.fetchone()[:3]
                     commit = con.execute("COMMIT")
                 if commit.statusmessage != "COMMIT": raise self.driver.OperationalError("the change was rolled back")
         except self.driver.Error as error:
+            if self.turns is not turns: raise self.driver.ProgrammingError(f"{_IN_BLOCK}: {self.named.name}") from None
             if not begun or not con.closed:
                 if ours: self.named.explain(error)
                 raise
