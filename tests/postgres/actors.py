@@ -154,7 +154,7 @@ def fork_inside_edit(options):
 # -- interrupts
 
 def click_under_interrupts(options, rounds):
-    "Clicks and edits with Ctrl-C at random instants inside the calls: each is done or it is not, and the store goes on."
+    "Clicks and edits with Ctrl-C at random instants inside the calls: each is done or not, and the store goes on."
     store, inside, done, undone, grown = Store({**options, 'max_size': 1}), False, 0, 0, 0
     def interrupt(*_):
         if inside: raise KeyboardInterrupt
@@ -168,11 +168,13 @@ def click_under_interrupts(options, rounds):
             inside = True
             if grown % 3: store.update_step_state(F, S, 'step', {'n': n + 1, 'twin': n + 1}, undo_label='click')
             else:
-                with store.edit_step_state(F, S, 'step', undo_label='click') as state: state['n'] = state['twin'] = n + 1
+                with store.edit_step_state(F, S, 'step', undo_label='click') as state:
+                    state['n'] = state['twin'] = n + 1
             inside = False
             n += 1
-        except KeyboardInterrupt:
-            inside = False
+        except KeyboardInterrupt: inside, interrupted = False, True
+        else: interrupted = False
+        if interrupted:  # here, where its traceback keeps no frame of the call alive any more
             state = store.get_step_state(F, S, 'step')
             assert state in ({'n': n, 'twin': n}, {'n': n + 1, 'twin': n + 1}) or not n and not state, 'half of a click'
             if state.get('n') == n + 1: done, n = done + 1, n + 1
@@ -181,8 +183,8 @@ def click_under_interrupts(options, rounds):
     in_threads(4, lambda t: store.set_current_step(F, 'other', f'{t}'))
     assert store.get_step_state(F, S, 'step') == {'n': n, 'twin': n}
     assert store.get_session_summary(F, S).revision == n
-    say(json.dumps({'interrupts': rounds, 'calls': grown, 'interrupted_before': undone, 'interrupted_after': done, 'half': 0,
-                    'connections_lost': 0}))
+    say(json.dumps({'interrupts': rounds, 'calls': grown, 'interrupted_before': undone, 'interrupted_after': done,
+                    'half': 0, 'connections_lost': 0}))
 
 def wait_and_be_interrupted(options):
     "For a lock that another one has, and for the only connection."

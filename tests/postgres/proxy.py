@@ -21,8 +21,7 @@ class Relay(asyncio.Protocol):
         self.proxy.relays.add(self)
         try:
             if self.proxy.down: raise OSError
-            kind = self.proxy.loop.create_unix_connection if len(self.server) == 1 else self.proxy.loop.create_connection
-            _, self.other = await kind(lambda: Relay(self.proxy), *self.server)
+            _, self.other = await self.proxy.loop.create_unix_connection(lambda: Relay(self.proxy), self.server)
         except OSError: return self.transport.abort()
         self.other.other = self
         self.transport.resume_reading()
@@ -77,9 +76,9 @@ class Relay(asyncio.Protocol):
 
 
 class Proxy:
-    "To a server's socket or port, for as many connections as come; its thread ends with the block."
+    "To a server's socket, for as many connections as come; its thread ends with the block."
     def __init__(self, server, delay=0):
-        self.server, self.delay = server, delay  # (path,) or (host, port); seconds before an answer goes on
+        self.server, self.delay = server, delay  # path of its socket; seconds before an answer goes on
         self.down = self.silent = self.spoken = False
         self.hangs_up = True                     # tells one side when the other has gone
         self.relays, self.statements, self.events, self.trips = set(), [], {}, 0

@@ -15,15 +15,16 @@ def main(args):
     import psycopg
 
     from .server import PostgresServer
-    with PostgresServer() as server, psycopg.connect(server.conninfo) as con: version = con.execute('SHOW server_version').fetchone()[0]
+    with PostgresServer() as server, psycopg.connect(server.conninfo) as con:
+        version = con.execute('SHOW server_version').fetchone()[0].split()[0]
     started, report = datetime.now(timezone.utc), Report()
     status = pytest.main([str(HERE/'test_faults.py'), '-q', '-p', 'no:cacheprovider', *args], plugins=[report])
     if status: sys.exit(int(status))
     took = datetime.now(timezone.utc) - started
     text = json.dumps({
-        'date': f'{started:%Y-%m-%d}', 'machine': machine(), 'python': platform.python_version(), 'postgresql': version.split()[0],
-        'psycopg': psycopg.__version__, 'seconds': round(took.total_seconds()), 'passed': len(report.passed),
-        'skipped': report.skipped, 'scenes': report.scenes}, indent=1) + '\n'
+        'date': f'{started:%Y-%m-%d}', 'machine': machine(), 'python': platform.python_version(),
+        'postgresql': version, 'psycopg': psycopg.__version__, 'seconds': round(took.total_seconds()),
+        'passed': len(report.passed), 'skipped': report.skipped, 'scenes': report.scenes}, indent=1) + '\n'
     if args: print(text)
     else: (HERE/'report.json').write_text(text)
 

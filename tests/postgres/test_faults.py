@@ -31,9 +31,11 @@ needs_signals = pytest.mark.skipif(os.name != 'posix', reason='no signals to one
 
 def Store(options, **other): return state_store.PostgresWorkflowStateStore(**{**options, **other})
 
+ACTORS = str(Path(__file__).with_name('actors.py'))
+
 class Actor(processes.Actor):
     "A process that runs one function of this folder's actors.py."
-    def __init__(self, name, *args): super().__init__(name, *args, before=(sys.executable, str(Path(__file__).with_name('actors.py'))))
+    def __init__(self, name, *args): super().__init__(name, *args, before=(sys.executable, ACTORS))
 
 def run(name, *args): return json.loads(Actor(name, *args).end()[-1])
 
@@ -48,7 +50,7 @@ def options(own_server):
     if own_server.process is None: own_server.start()
     return {'conninfo': own_server.conninfo, 'schema': f'wf_{uuid.uuid4().hex[:8]}', 'timeout': 5}
 
-def address(server): return f'{server.folder}/.s.PGSQL.{server.port}',
+def address(server): return f'{server.folder}/.s.PGSQL.{server.port}'
 
 @pytest.fixture
 def proxy(own_server):
@@ -115,13 +117,14 @@ def test_one_host_undoes_what_the_other_did(options, own_server, rounds, figures
 
 # -- the server is killed
 
-@pytest.mark.rounds(2, 30)
+@pytest.mark.rounds(2, 20)
 def test_server_killed_under_eight_writers(options, own_server, rounds, figures):
     with Store(options): pass
     actors = [Actor('write_on', {**options, 'timeout': 2}, f'{me}') for me in range(8)]
     for actor in actors: actor.ready()
     said = [[] for _ in actors]
-    readers = [threading.Thread(target=lambda a=actor, l=lines: l.extend(iter(a.line, ''))) for actor, lines in zip(actors, said)]
+    readers = [threading.Thread(target=lambda actor=actor, lines=lines: lines.extend(iter(actor.line, '')))
+               for actor, lines in zip(actors, said)]
     for reader in readers: reader.start()
     for actor in actors: actor.go()
     for _ in range(rounds):
@@ -130,7 +133,9 @@ def test_server_killed_under_eight_writers(options, own_server, rounds, figures)
         time.sleep(random.choice([0, 0, 0, 2.5]))
         own_server.start()
     marks = [len(lines) for lines in said]
-    until(lambda: all(any(line.startswith('written') for line in lines[mark:]) for lines, mark in zip(said, marks)), 'a client does not go on')
+    def wrote(lines): return any(line.startswith('written') for line in lines)
+    def all_go_on(): return all(wrote(lines[mark:]) for lines, mark in zip(said, marks))
+    until(all_go_on, 'a client does not go on by itself')
     for actor in actors: actor.process.stdin.close()
     for reader in readers: reader.join()
     for actor in actors:
@@ -147,27 +152,28 @@ def test_server_killed_under_eight_writers(options, own_server, rounds, figures)
             for line in lines:
                 word, i = line.split()
                 counts[word] += 1
-                if word != 'unknown': assert (int(i) in edits | writes) == (word == 'written'), f'{line}, and it is not so'
+                there = int(i) in edits | writes
+                assert word == 'unknown' or there == (word == 'written'), f'{line}, and it is not so'
         assert store.check() == []
     assert counts['refused'] >= 1
     figures |= {'kills': rounds, 'processes': 8, 'acknowledged_writes': counts['written'], 'refused': counts['refused'],
                 'unknown': counts['unknown'], 'lost': 0, 'half': 0, 'refused_and_yet_written': 0}
 
-@pytest.mark.rounds(1, 8)
+@pytest.mark.rounds(1, 5)
 def test_server_killed_when_commit_was_sent(options, own_server, proxy, rounds, figures):
     "Lost with the server, or carried out and the answer lost; others may have written before the client asks again."
-    figures |= {'kills': 0, 'lost_commits_refused': 0, 'lost_commits_unknown': 0, 'commits_acknowledged': 0, 'commits_unknown': 0}
+    figures |= {'kills': 0, 'lost_commits_refused': 0, 'lost_commits_unknown': 0, 'commits_acknowledged': 0,
+                'commits_unknown': 0}
     for r in range(rounds):
         for committed in (False, True):
             for others in (0, 3):
                 with Store(options, conninfo=proxy.conninfo, timeout=10) as store, ThreadPoolExecutor(1) as pool:
                     store.update_state(F, S, {'n': 0})
                     arrived = threading.Event()
-                    def at_commit(relay):
-                        if committed: relay.other.silent = True
-                        else: relay.swallow()
+                    def lose(relay):
+                        hush(relay) if committed else swallow(relay)
                         arrived.set()
-                    proxy.at('COMMIT', at_commit)
+                    proxy.at('COMMIT', lose)
                     call = pool.submit(store.update_state, F, S, {'n': 1}, undo_label='x')
                     assert arrived.wait(20)
                     if committed: until(lambda: ask(options, 'SELECT label FROM workflow_undo'))
@@ -193,7 +199,7 @@ def test_server_killed_when_commit_was_sent(options, own_server, proxy, rounds, 
 
 # -- a backend ends, the network breaks, or nobody answers
 
-@pytest.mark.rounds(10, 100)
+@pytest.mark.rounds(10, 50)
 def test_idle_backend_ended(options, rounds, figures):
     "All that wait in the pool, and the next call just works."
     with Store(options) as store:
@@ -227,34 +233,48 @@ def edit(store):
     with store.edit_state(F, S, undo_label='x') as state: state['n'] = 1
 
 WRITES = {
-    'merge': lambda store: store.update_state(F, S, {'n': 1}), 'labelled': lambda store: store.update_state(F, S, {'n': 1}, undo_label='x'),
+    'merge': lambda store: store.update_state(F, S, {'n': 1}),
+    'labelled': lambda store: store.update_state(F, S, {'n': 1}, undo_label='x'),
     'edit': edit, 'undo': lambda store: store.undo(F, S), 'step': lambda store: store.set_current_step(F, S, 'next'),
     'new': lambda store: store.create_session(F, 'new'), 'delete': lambda store: store.delete_session(F, S),
     'copy': lambda store: store.copy_session(F, S, to_session_id='copy')}
 
 def content(options):
-    return [ask(options, f'SELECT * FROM {table} ORDER BY 1, 2, 3, 4') for table in ('workflow_session', 'workflow_value', 'workflow_undo')]
+    tables = 'workflow_session', 'workflow_value', 'workflow_undo'
+    return [ask(options, f'SELECT * FROM {table} ORDER BY 1, 2, 3, 4') for table in tables]
 
-CUTS = {  # where it breaks: how -> whether the change is there, and what the caller is told
-    'before the lock': (lambda proxy: proxy.at(lock_of(proxy), lambda relay: relay.cut()), False, 'refused'),
-    'commit is lost': (lambda proxy: proxy.at('COMMIT', lambda relay: relay.cut()), False, 'refused'),
-    'answer is lost': (lambda proxy: proxy.at('COMMIT', lambda relay: relay.drop_answer()), True, None),
-    'commit is lost and nobody can be asked': (lambda proxy: proxy.at('COMMIT', lambda relay: (down(proxy), relay.cut())), False, 'unknown'),
-    'answer is lost and nobody can be asked': (lambda proxy: proxy.at('COMMIT', lambda relay: (down(proxy), relay.drop_answer())), True, 'unknown'),
-    'commit is swallowed': (lambda proxy: proxy.at('COMMIT', lambda relay: relay.swallow()), False, 'refused'),
-    'answer is swallowed': (lambda proxy: proxy.at('COMMIT', lambda relay: setattr(relay.other, 'silent', True)), True, None)}
+def lock_of(proxy): return next(sql for sql in proxy.statements if 'SELECT 1 FROM' in sql and 'FOR UPDATE' in sql)
 
-def down(proxy): proxy.down = True
-def lock_of(proxy): return next(sql for sql in proxy.statements if sql.startswith('SELECT 1 FROM') and sql.endswith('FOR UPDATE'))
+def at_lock(proxy): proxy.at(lock_of(proxy), lambda relay: relay.cut())
+
+def at_commit(event, down=False):
+    def happen(relay):
+        relay.proxy.down = down
+        event(relay)
+    return lambda proxy: proxy.at('COMMIT', happen)
+
+cut, drop, swallow = (lambda relay: relay.cut()), (lambda relay: relay.drop_answer()), (lambda relay: relay.swallow())
+def hush(relay): relay.other.silent = True
+
+CUTS = {  # where it breaks: how, whether the change is there, and what the caller is told
+    'before the lock': (at_lock, False, 'refused'),
+    'commit is lost': (at_commit(cut), False, 'refused'),
+    'answer is lost': (at_commit(drop), True, None),
+    'commit is lost and nobody can be asked': (at_commit(cut, down=True), False, 'unknown'),
+    'answer is lost and nobody can be asked': (at_commit(drop, down=True), True, 'unknown'),
+    'commit is swallowed': (at_commit(swallow), False, 'refused'),
+    'answer is swallowed': (at_commit(hush), True, None)}
 
 @pytest.mark.parametrize('where', CUTS)
-@pytest.mark.rounds(1, 3)
+@pytest.mark.rounds(1, 2)
 def test_network_cut(options, proxy, where, rounds, figures):
     "The right answer each time: nothing else is there than what was said."
-    cut, there, answer = CUTS[where]
-    writes = WRITES if rounds > 1 or 'ed' not in where.split()[-1] else {'merge': WRITES['merge'], 'edit': edit}
-    if cut is CUTS['before the lock'][0]: writes = {name: write for name, write in writes.items() if name not in ('new', 'delete')}
-    timeout = .5 if 'asked' in where or 'swallowed' in where else 5
+    prepare, there, answer = CUTS[where]
+    slow = 'asked' in where or 'swallowed' in where
+    names = ['merge', 'edit'] if slow and rounds == 1 else [*WRITES]
+    if prepare is at_lock: names = [name for name in names if name not in ('new', 'delete')]  # which take none
+    writes = {name: WRITES[name] for name in names}
+    timeout = .5 if slow else 5
     with Store(options) as other:
         for _ in range(rounds):
             for write in writes.values():
@@ -263,10 +283,10 @@ def test_network_cut(options, proxy, where, rounds, figures):
                 with Store(options, conninfo=proxy.conninfo, timeout=timeout) as store:
                     store.update_state(F, 'warm', {'n': uuid.uuid4().hex})
                     before = content(options)
-                    cut(proxy)
+                    prepare(proxy)
                     if answer is None: write(store)
                     else:
-                        with refused(store, options, 'what|connection|server', unknown=answer == 'unknown'): write(store)
+                        with refused(store, options, 'connection|server', answer == 'unknown'): write(store)
                     assert not proxy.events, 'it was not cut'
                     proxy.down = False
                     assert (content(options) != before) == there
@@ -287,17 +307,19 @@ def test_network_cut_inside_an_edit(options, proxy, rounds, figures):
 
 @pytest.mark.rounds(1, 3)
 def test_network_goes_silent(options, proxy, rounds, figures):
-    figures['longest_wait_over_the_timeout'] = 0
+    longest = 0
     for _ in range(rounds):
         with Store(options, conninfo=proxy.conninfo, timeout=1) as store:
             store.update_state(F, S, {'n': 0})
-            for call in (lambda: store.get_state(F, S), lambda: store.update_state(F, S, {'n': 1}), lambda: Store(options, conninfo=proxy.conninfo, timeout=1)):
+            for call in (lambda: store.get_state(F, S), lambda: store.update_state(F, S, {'n': 1}),
+                         lambda: Store(options, conninfo=proxy.conninfo, timeout=1)):
                 proxy.silent, begin = True, time.monotonic()
-                with refused(store, options, 'no answer from the server for 2|no connection for timeout=1|timeout expired'): call()
-                figures['longest_wait_over_the_timeout'] = max(figures['longest_wait_over_the_timeout'], round(time.monotonic() - begin - 1, 1))
+                with refused(store, options, 'no answer from the server for 2|for timeout=1|timeout expired'): call()
+                longest = max(longest, time.monotonic() - begin)
                 proxy.silent = False
                 proxy.cut()
                 assert store.get_state(F, S) == {'n': 0}
+    figures |= {'silences': 3 * rounds, 'timeout': 1, 'longest_wait': round(longest, 1)}
     print(figures)
 
 @needs_signals
@@ -317,7 +339,8 @@ def test_server_stands_still(options, proxy, rounds, figures):
                 if sql: proxy.at(sql, stop)
                 else: stop()
                 try:
-                    with refused(store, options, 'no answer from the server', unknown): store.update_state(F, S, {'n': 1})
+                    with refused(store, options, 'no answer from the server', unknown):
+                        store.update_state(F, S, {'n': 1})
                     figures['unknown' if unknown else 'refused'] += 1
                 finally:
                     for pid in stopped: os.kill(pid, signal.SIGCONT)
@@ -329,7 +352,7 @@ def test_server_stands_still(options, proxy, rounds, figures):
 
 # -- schema
 
-@pytest.mark.rounds(2, 8)
+@pytest.mark.rounds(2, 4)
 def test_eight_processes_make_the_schema_at_once(options, rounds, figures):
     for r in range(rounds):
         place = {**options, 'schema': f'{options["schema"]}_{r}'}
@@ -345,14 +368,16 @@ def test_newer_schema_is_refused(options):
     with Store(options) as store: store.update_state(F, S, {'n': 1})
     ask(options, 'UPDATE workflow_schema SET version = 99')
     before = content(options)
-    with pytest.raises(store.DatabaseError, match=f'version 99 is newer than {state_store._SCHEMA_VERSION}.*{options["schema"]}'): Store(options)
+    says = f'version 99 is newer than {state_store._SCHEMA_VERSION}.*{options["schema"]}'
+    with pytest.raises(store.DatabaseError, match=says): Store(options)
     assert content(options) == before
 
 def test_user_who_may_not_create(options):
     "Works where the tables are; is told so where they are not."
     user, mine, empty = f'app_{uuid.uuid4().hex[:8]}', options['schema'], f'{options["schema"]}_empty'
     with Store(options): pass
-    for sql in (f'CREATE ROLE {user} LOGIN', f'GRANT USAGE ON SCHEMA {mine} TO {user}', f'CREATE SCHEMA {empty}', f'GRANT USAGE ON SCHEMA {empty} TO {user}',
+    for sql in (f'CREATE ROLE {user} LOGIN', f'CREATE SCHEMA {empty}',
+                f'GRANT USAGE ON SCHEMA {mine}, {empty} TO {user}',
                 f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {mine} TO {user}'): ask(options, sql)
     theirs = {**options, 'conninfo': options['conninfo'].replace('user=postgres', f'user={user}')}
     with Store(theirs) as store:
@@ -362,7 +387,8 @@ def test_user_who_may_not_create(options):
         store.copy_session(F, S)
         assert store.get_session(F, S).state == {'n': 1} and store.check() == []
     for schema in (empty, f'{mine}_missing'):
-        with pytest.raises(store.DatabaseError, match=f'permission denied.*(?s:.*)schema {schema}'): Store(theirs, schema=schema)
+        says = f'permission denied(?s:.*)schema {schema}'
+        with pytest.raises(store.DatabaseError, match=says): Store(theirs, schema=schema)
 
 # -- PgBouncer
 
@@ -370,7 +396,9 @@ def test_user_who_may_not_create(options):
 def bouncer(own_server, tmp_path):
     "In transaction mode: a connection to the server is lent for one transaction."
     program = shutil.which('pgbouncer', path=f'{os.environ["PATH"]}:/usr/sbin')
-    if program is None: (pytest.fail if os.environ.get('REQUIRE_POSTGRES') == '1' else pytest.skip)('there is no pgbouncer (Debian: pgbouncer)')
+    if program is None:
+        must = os.environ.get('REQUIRE_POSTGRES') == '1'
+        (pytest.fail if must else pytest.skip)('there is no pgbouncer (Debian: pgbouncer)')
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -387,7 +415,7 @@ default_pool_size = 3
 server_login_retry = 1
 """)
     with open(tmp_path/'log', 'w') as log:
-        process = subprocess.Popen([program, str(config)], cwd=own_server.folder, stdout=log, stderr=log, **unprivileged())
+        process = subprocess.Popen([program, config], cwd=own_server.folder, stdout=log, stderr=log, **unprivileged())
     try:
         deadline = time.monotonic() + 20
         while True:
@@ -409,7 +437,8 @@ def test_pgbouncer_in_transaction_mode(options, own_server, bouncer, rounds, fig
     for actor in actors: actor.end()
     with Store(behind) as store:
         for at in range(2):
-            assert store.get_state(F, f'{at}') == {f'{me}-{i}': i for me in range(8) if me % 2 == at for i in range(rounds)}
+            expected = {f'{me}-{i}': i for me in range(8) if me % 2 == at for i in range(rounds)}
+            assert store.get_state(F, f'{at}') == expected
         with store.edit_session(F, S, undo_label='edit') as session: session.state['n'] = 1
         assert [entry.label for entry in store.undo(F, S)] == ['edit'] and store.get_session(F, S).history().redo
         own_server.restart()
@@ -432,7 +461,7 @@ def test_fork_inside_an_edit_block(options):
 
 # -- clocks
 
-@pytest.mark.rounds(15, 200)
+@pytest.mark.rounds(15, 150)
 def test_hosts_whose_clocks_differ_by_an_hour(options, rounds, figures):
     actors = [Actor('steps_with_a_clock', options, hours) for hours in (1, 0)]
     for actor in actors: actor.ready()
@@ -493,7 +522,7 @@ def test_one_connection_and_many_threads(options, figures):
     figures |= {'threads': 6, 'edits': 60}
 
 @needs_signals
-@pytest.mark.rounds(100, 1500)
+@pytest.mark.rounds(100, 1000)
 def test_interrupts_anywhere(options, rounds, figures):
     figures |= run('click_under_interrupts', options, rounds)
 
@@ -504,9 +533,9 @@ def test_interrupts_while_waiting(options, rounds, figures):
         holder.update_state(F, S, {'n': 0})
         holder.update_state(F, 'other', {'n': 0})
         for _ in range(rounds):
-            actor = Actor('wait_and_be_interrupted', {**options, 'timeout': 60})
-            for kind in ('lock', 'connection') * 2:
-                with holder.edit_state(F, S) if kind == 'lock' else contextlib.nullcontext():
+            with holder.edit_state(F, S):
+                actor = Actor('wait_and_be_interrupted', {**options, 'timeout': 60})
+                for _ in range(4):
                     assert actor.line() == 'waiting', actor.failure()
                     time.sleep(random.uniform(.2, .4))
                     actor.process.send_signal(signal.SIGINT)
@@ -535,8 +564,8 @@ def test_store_that_is_collected_without_close(options):
     go.set()
     for thread in threads: thread.join()
 
-ENDS = {'no store': 0, 'falls off the end': 0, 'sys.exit': 3, 'os._exit': 3, 'in atexit': 0, 'in a circle': 0, 'a generator in an edit block': 0,
-        'daemon threads': 0}
+ENDS = {'no store': 0, 'falls off the end': 0, 'sys.exit': 3, 'os._exit': 3, 'in atexit': 0, 'in a circle': 0,
+        'a generator in an edit block': 0, 'daemon threads': 0}
 
 @pytest.mark.rounds(1, 4)
 def test_interpreter_ends_with_an_open_store(options, rounds, figures):
@@ -555,7 +584,8 @@ def test_interpreter_ends_with_an_open_store(options, rounds, figures):
                 if how != 'no store': assert store.get_state('end', how) == state
                 store.clear_state('end', how)
     slowest = max(took, key=took.get)
-    figures |= {'ends': rounds * len(ENDS), 'slowest': slowest, 'seconds_over_the_baseline': round(took[slowest] - took['no store'], 2)}
+    figures |= {'ends': rounds * len(ENDS), 'slowest': slowest,
+                'seconds_over_the_baseline': round(took[slowest] - took['no store'], 2)}
     print(figures)
 
 # -- what it costs
@@ -565,22 +595,37 @@ def test_round_trips(options, proxy, figures):
     proxy.delay = .01
     def edit(**kw):
         with store.edit_state(F, S, **kw) as state: state['n'] = uuid.uuid4().hex
-    value = uuid.uuid4
+    def new(): return uuid.uuid4().hex
+    def edit_two_parts():
+        with store.edit_session(F, S) as session: session.state['n'], session.step('step')['n'] = new(), new()
     with Store(options, conninfo=proxy.conninfo) as store:
         for _ in range(8):  # until the statements are prepared
-            store.update_state(F, S, {'n': value().hex, 'm': {'a': [1] * 500, 'b': 'x' * 2000}}, undo_label='x')
-            store.update_step_state(F, S, 'step', {'n': value().hex}, undo_label='x')
+            store.update_state(F, S, {'n': new(), 'm': {'a': [1] * 500, 'b': 'x' * 2000}}, undo_label='x')
+            store.update_step_state(F, S, 'step', {'n': new()}, undo_label='x')
         calls = {
-            1: (lambda: store.get_state(F, S), lambda: store.get_step_state(F, S, 'step', keys=['n']), lambda: store.get_session(F, S),
-                lambda: store.get_session(F, S, steps=[]), lambda: store.get_session_summary(F, S), lambda: store.list_sessions(F),
-                lambda: store.get_undo_history(F, S), lambda: store.get_current_step(F, S), lambda: store.get_session(F, 'missing')),
-            2: (lambda: store.update_state(F, S, {'n': value().hex}), lambda: store.update_state(F, S, {'n': value().hex}, undo_label='x'),
-                lambda: store.update_state(F, S, {value().hex: 1}, undo_label='x'), lambda: store.update_step_state(F, S, 'step', {'n': value().hex}, undo_label='x'),
-                lambda: store.set_current_step(F, S, value().hex), lambda: store.set_session_label(F, S, value().hex)),
-            3: (edit, lambda: edit(undo_label='x'), lambda: store.undo(F, S), lambda: store.redo(F, S), lambda: store.undo(F, S, 'step'), lambda: store.redo(F, S, 'step'))}
+            1: (lambda: store.get_state(F, S), lambda: store.get_step_state(F, S, 'step', keys=['n']),
+                lambda: store.get_session(F, S), lambda: store.get_session(F, S, steps=[]),
+                lambda: store.get_session_summary(F, S), lambda: store.list_sessions(F),
+                lambda: store.get_undo_history(F, S), lambda: store.get_current_step(F, S),
+                lambda: store.get_session(F, 'missing')),
+            2: (lambda: store.update_state(F, S, {'n': new()}),
+                lambda: store.update_state(F, S, {new(): 1}, undo_label='x'),
+                lambda: store.update_state(F, S, {'n': new()}, undo_label='x'),
+                lambda: store.update_step_state(F, S, 'step', {'n': new()}, undo_label='x'),
+                lambda: store.set_current_step(F, S, new()), lambda: store.set_session_label(F, S, new())),
+            3: (edit, lambda: edit(undo_label='x'), lambda: store.undo(F, S), lambda: store.redo(F, S),
+                lambda: store.undo(F, S, 'step'), lambda: store.redo(F, S, 'step'))}
         for most, ones in calls.items():
             for i, call in enumerate(ones): assert proxy.count(call) <= most, f'call {i} of those that may take {most}'
             figures[f'calls_of_{most}'] = len(ones)
+        grouped = {'undo_label': 'x', 'undo_group': 'g'}
+        store.update_state(F, S, {'n': 0}, **grouped)
+        figures['others'] = {  # of which the contract says nothing
+            'merge that makes the session': proxy.count(lambda: store.update_state(F, new(), {'n': 1})),
+            'merge into an undo group': proxy.count(lambda: store.update_state(F, S, {'n': 1}, **grouped)),
+            'merge that removes a key': proxy.count(lambda: store.update_state(F, S, {}, remove=['m'], undo_label='x')),
+            'edit of two parts': proxy.count(edit_two_parts)}
+    print(figures)
 
 # -- copy_store
 
@@ -593,7 +638,8 @@ def fill(store, sessions):
         store.set_session_label(F, f'{i}', f'label {i}')
         store.set_current_step(F, f'{i}', 'review')
 
-def all_of(store): return [store.get_session(F, one.session_id) for one in store.list_sessions(F, 'created_at', descending=False)]
+def all_of(store):
+    return [store.get_session(F, one.session_id) for one in store.list_sessions(F, 'created_at', descending=False)]
 
 @pytest.mark.parametrize('way', ['to the server', 'to the file'])
 @pytest.mark.rounds(20, 300)
@@ -613,12 +659,14 @@ def test_copy_store_interrupted(options, tmp_path, way, rounds, figures):
             except KeyboardInterrupt: stopped += 1
             else: break
             part = all_of(target)
-            assert 0 < len(part) < rounds and part == [one for one in all_of(source) if one.session_id in {p.session_id for p in part}]
+            ids = [one.session_id for one in part]
+            assert 0 < len(part) < rounds and part == [one for one in all_of(source) if one.session_id in ids]
         assert counts.copied + counts.present == rounds and seen[-1] == (rounds, rounds) and stopped
         assert all_of(target) == all_of(source) and len(all_of(target)) == rounds
         assert copy_store(source, target) == (0, rounds) and target.check() == source.check() == []
         target.redo(F, '1')
-        assert target.get_state(F, '1')['n'] == -1 and target.get_session_summary(F, '1').revision == source.get_session_summary(F, '1').revision + 1
+        assert target.get_state(F, '1')['n'] == -1
+        assert target.get_session_summary(F, '1').revision == source.get_session_summary(F, '1').revision + 1
         before = all_of(target)
         with pytest.raises(target.IntegrityError, match="'1'"): copy_store(source, target)
         assert all_of(target) == before, 'nothing is overwritten'
