@@ -1272,9 +1272,9 @@ class _Pool:
         self.turns: set[_Lock] = set()  # writes that are under way
         self.made: weakref.WeakSet[Any] = weakref.WeakSet()
 
-# %% ../nbs/state_store.ipynb #lending
-class _Lending(_Pool):
-    "How they are made, and let go."
+# %% ../nbs/state_store.ipynb #connecting
+class _Connecting(_Pool):
+    "How they are made."
     def connect(self, deadline: float = 0) -> Any:
         "A new one; until then, a server that is about to start again is waited for."
         while True:
@@ -1293,6 +1293,24 @@ class _Lending(_Pool):
         con.adapters.register_dumper(int, self.driver.types.numeric.Int8BinaryDumper)  # one type: one prepared text
         self.made.add(con)
         return con
+
+# %% ../nbs/state_store.ipynb #lending
+class _Lending(_Connecting):
+    "How they are taken, and let go."
+    def take(self, deadline: float) -> Any:
+        while self.idle:
+            try: since, con = self.idle.pop()
+            except IndexError: break  # another thread was faster
+            if time.monotonic() - since < _IDLE and _alive(con): return con
+            con.close()
+        return self.connect(deadline)
+
+    def take_back(self, con: Any) -> None:
+        try:
+            if not con.closed and con.info.transaction_status: con.execute("ROLLBACK")
+        except self.driver.Error: con.close()
+        if not con.closed: self.idle.append((time.monotonic(), con))
+        if self.closed: self.rest()
 
     def open(self) -> None:
         with _forks.adding: _forks.servers.add(self)
@@ -1318,21 +1336,6 @@ class _Lending(_Pool):
 # %% ../nbs/state_store.ipynb #sharing
 class _Sharing(_Lending):
     "Who may have them."
-    def take(self, deadline: float) -> Any:
-        while self.idle:
-            try: since, con = self.idle.pop()
-            except IndexError: break  # another thread was faster
-            if time.monotonic() - since < _IDLE and _alive(con): return con
-            con.close()
-        return self.connect(deadline)
-
-    def take_back(self, con: Any) -> None:
-        try:
-            if not con.closed and con.info.transaction_status: con.execute("ROLLBACK")
-        except self.driver.Error: con.close()
-        if not con.closed: self.idle.append((time.monotonic(), con))
-        if self.closed: self.rest()
-
     @contextmanager
     def lent(self) -> Iterator[Any]:
         "A connection, given back outside of any transaction or not at all."
@@ -1406,25 +1409,14 @@ def _answers(con: Any, asked: list[tuple[str, Sequence[Any]]]) -> list[list[Any]
         con.execute("COMMIT")
     return [answer.fetchall() for answer in answers]
 
-# %% ../nbs/state_store.ipynb #committing
-_CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"  # the server's: those of the hosts may differ
-_SYNC = {"FULL": "coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on')", "NORMAL": "'off'"}
-
+# %% ../nbs/state_store.ipynb #outcome
 _LIFE = "pg_postmaster_start_time()::text"
 _OUTCOME = f"""
 SELECT pg_xact_status($1::xid8), {_LIFE} = $2 AND coalesce(pg_stat_get_bgwriter_stat_reset_time() < $3::timestamptz, true)
 WHERE NOT pg_is_in_recovery()"""
 
-class _Committing(_Asking):
-    "How a transaction begins and ends."
-    def begin(self, con: Any) -> Any:
-        "Cursor that will tell the transaction's number, in which life of the server, and when it began."
-        con.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        return con.execute(
-            f"SELECT pg_current_xact_id()::text, {_LIFE}, now()::text, set_config('lock_timeout', $1, true), "
-            f"set_config('synchronous_commit', {_SYNC[self.synchronous]}, true)",
-            (str(max(1, int(self.timeout * 1000))),))
-
+class _Outcome(_Asking):
+    "How a transaction ended."
     def outcome(self, begun: Sequence[Any], error: Exception) -> None:
         "The connection broke when COMMIT was sent: return if it was carried out."
         deadline, what = time.monotonic() + self.timeout, f"the connection broke during the commit ({error}), and"
@@ -1441,6 +1433,20 @@ class _Committing(_Asking):
                 f"{what} the server doesn't say whether it was carried out: compare the revision: {self.named.name}"
             ) from error
             time.sleep(0.05)
+
+# %% ../nbs/state_store.ipynb #committing
+_CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"  # the server's: those of the hosts may differ
+_SYNC = {"FULL": "coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on')", "NORMAL": "'off'"}
+
+class _Committing(_Outcome):
+    "How a transaction begins."
+    def begin(self, con: Any) -> Any:
+        "Cursor that will tell the transaction's number, in which life of the server, and when it began."
+        con.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        return con.execute(
+            f"SELECT pg_current_xact_id()::text, {_LIFE}, now()::text, set_config('lock_timeout', $1, true), "
+            f"set_config('synchronous_commit', {_SYNC[self.synchronous]}, true)",
+            (str(max(1, int(self.timeout * 1000))),))
 
 # %% ../nbs/state_store.ipynb #server
 _IN_BLOCK = "the process forked inside the edit block, which is its parent's"

@@ -160,6 +160,7 @@ def click_under_interrupts(options, rounds):
         if inside: raise KeyboardInterrupt
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    sys.unraisablehook = lambda told: None  # Python swallows one that comes inside a weak reference's callback
     n = 0
     while done + undone < rounds:
         grown += 1
