@@ -29,7 +29,7 @@ from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import import_module
 from itertools import chain, count, islice
 from operator import itemgetter
@@ -1208,20 +1208,23 @@ def _impatient(gen: Any, seconds: float) -> Generator[Any, Any, Any]:
 @lru_cache
 def _driver() -> Any:
     "psycopg; with a class of `CommitUnknownError` that is an error of the driver too."
-    try: import psycopg, psycopg_pool
+    try: import psycopg
     except ImportError as error:
         need = "PostgresWorkflowStateStore needs psycopg: pip install 'cjm-workflow-state[postgres]'"
         raise ImportError(f"{need} ({error})") from error
     class Connection(psycopg.Connection[Any]):
         "One that gives up on a server that has gone silent."
         patience: Optional[float] = None
+        silent = False
         def wait(self, gen: Any, *args: Any, **named: Any) -> Any:
             try: return super().wait(_impatient(gen, self.patience) if self.patience else gen, *args, **named)
             except TimeoutError as error:
+                self.silent = True
                 self.pgconn.finish()
                 raise psycopg.OperationalError(f"no answer from the server for {self.patience} seconds") from error
-    class Unknown(CommitUnknownError, psycopg.OperationalError): __doc__ = CommitUnknownError.__doc__
-    return SimpleNamespace(psycopg=psycopg, pool=psycopg_pool, Connection=Connection, Unknown=Unknown)
+    Unknown: Any = type("CommitUnknownError", (CommitUnknownError, psycopg.OperationalError), {
+        "__doc__": CommitUnknownError.__doc__, "__module__": __name__})
+    return SimpleNamespace(psycopg=psycopg, Connection=Connection, Unknown=Unknown)
 
 # %% ../nbs/state_store.ipynb #named-server
 class _NamesServer(_NamesPath):
@@ -1263,15 +1266,13 @@ def _prepare_server(con: Any, schema: str, quoted: str) -> None:
             "cjm_workflow_state knows: install a newer release")
 
 # %% ../nbs/state_store.ipynb #pool
-def _alive(con: Any) -> None:
-    "Raise if the server has ended the connection: the first look may find its last words, the second their end."
-    for _ in range(2): con.pgconn.consume_input()
+_IDLE = 600  # seconds that a connection may lie unused: a router between the two may have forgotten it then
 
-def _configure(patience: float, prepare: bool, made: Any, con: Any) -> None:
-    con.patience = patience
-    if not prepare: con.prepare_threshold = None
-    con.adapters.register_dumper(int, _driver().psycopg.types.numeric.Int8BinaryDumper)  # one type: one prepared text
-    made.add(con)
+def _alive(con: Any) -> bool:
+    "Whether the server still has it: the first look may find its last words, the second their end."
+    try: [con.pgconn.consume_input() for _ in range(2)]
+    except _driver().psycopg.OperationalError: return False
+    return True
 
 class _Pool:
     "The connections of one store on a server."
@@ -1287,55 +1288,62 @@ class _Pool:
         self.start()
 
     def start(self) -> None:
-        self.pid, self.making = os.getpid(), threading.Lock()
-        self.pool: Any = None  # made when it is first used
+        self.pid = os.getpid()
+        self.slots: queue.SimpleQueue[None] = queue.SimpleQueue()  # one for each connection that may be made
+        for _ in range(min(self.max_size, 2 ** 18)): self.slots.put(None)  # no server takes more
+        self.idle: list[tuple[float, Any]] = []  # since when, and what; the last one is lent first
         self.turns: set[_Lock] = set()  # writes that are under way
         self.made: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    @property
-    def options(self) -> dict[str, Any]:
-        return {
-            "autocommit": True, "cursor_factory": self.driver.RawCursor, "connect_timeout": max(2, int(self.timeout)),
-            "fallback_application_name": "cjm_workflow_state"}
+# %% ../nbs/state_store.ipynb #connecting
+class _Connecting(_Pool):
+    "How they are made."
+    def connect(self, deadline: float = 0) -> Any:
+        "A new one; until then, a server that is about to start again is waited for."
+        while True:
+            wait = self.timeout if not deadline else deadline - time.monotonic()
+            try: con = _driver().Connection.connect(
+                self.conninfo, autocommit=True, cursor_factory=self.driver.RawCursor,
+                connect_timeout=max(2, int(wait)), fallback_application_name="cjm_workflow_state")
+            except self.driver.OperationalError as error:
+                if time.monotonic() + 0.1 < deadline: time.sleep(0.1)
+                elif not deadline: raise
+                else: raise self.driver.OperationalError(
+                    f"no connection for timeout={self.timeout} seconds: {error}") from error
+            else: break
+        con.patience = self.timeout + 1
+        if not self.prepare: con.prepare_threshold = None
+        con.adapters.register_dumper(int, self.driver.types.numeric.Int8BinaryDumper)  # one type: one prepared text
+        self.made.add(con)
+        return con
 
 # %% ../nbs/state_store.ipynb #lending
-class _Lending(_Pool):
-    "How they are lent."
-    def connect(self) -> Any:
-        con = _driver().Connection.connect(self.conninfo, **self.options)
-        _configure(self.timeout + 1, self.prepare, self.made, con)
-        return con
+class _Lending(_Connecting):
+    "How they are taken, and let go."
+    def take(self, deadline: float) -> Any:
+        while self.idle:
+            try: since, con = self.idle.pop()
+            except IndexError: break  # another thread was faster
+            if time.monotonic() - since < _IDLE and _alive(con): return con
+            con.close()
+        return self.connect(deadline)
+
+    def take_back(self, con: Any) -> None:
+        try:
+            if not con.closed and con.info.transaction_status: con.execute("ROLLBACK")
+        except self.driver.Error: con.close()
+        if not con.closed: self.idle.append((time.monotonic(), con))
+        if self.closed: self.rest()
 
     def open(self) -> None:
         with _forks.adding: _forks.servers.add(self)
         with self.named, self.connect() as con: _prepare_server(con, self.schema, self.quoted)
 
-    def pooled(self) -> Any:
-        if self.pid != os.getpid(): self.inherit()
-        if self.closed: raise self.driver.ProgrammingError(self.closed)
-        with self.making:
-            if self.pool is None: self.pool = _driver().pool.ConnectionPool(
-                self.conninfo, connection_class=_driver().Connection, kwargs=self.options, check=_alive, open=True,
-                configure=partial(_configure, self.timeout + 1, self.prepare, self.made),
-                min_size=0, max_size=self.max_size, timeout=max(self.timeout, 1), num_workers=1)
-            return self.pool
-
-    @contextmanager
-    def lent(self) -> Iterator[Any]:
-        "A connection, given back outside of any transaction or not at all."
-        pool, con = self.pooled(), None
-        try: con = pool.getconn()
-        except _driver().pool.PoolTimeout: raise self.driver.OperationalError(
-            f"no connection for timeout={self.timeout} seconds: the server can't be reached, or all "
-            f"max_size={self.max_size} are in use") from None
-        try: yield con
-        finally:
-            if self.pid != os.getpid() or pool is not self.pool: con.close()
-            else:
-                try:
-                    if not con.closed and con.info.transaction_status: con.execute("ROLLBACK")
-                except self.driver.Error: con.close()
-                finally: pool.putconn(con)
+    def rest(self) -> None:
+        "Close what is not in use."
+        try:
+            while True: self.idle.pop()[1].close()
+        except IndexError: pass
 
     def inherit(self) -> None:
         "This is a child, and what it says to its parent's connections would harm the parent."
@@ -1345,14 +1353,39 @@ class _Lending(_Pool):
         for con in list(self.made):
             if not con.closed: os.dup2(mine.fileno(), con.fileno())
         mine.close()
-        _forks.inherited.setdefault(self.named.name, []).append((self.pool, self.made))
+        _forks.inherited.setdefault(self.named.name, []).append((self.idle, self.made))
         self.start()
+
+# %% ../nbs/state_store.ipynb #sharing
+class _Sharing(_Lending):
+    "Who may have them."
+    @contextmanager
+    def lent(self) -> Iterator[Any]:
+        "A connection, given back outside of any transaction or not at all."
+        if self.pid != os.getpid(): self.inherit()
+        slots, held, con, deadline = self.slots, list[None](), None, time.monotonic() + self.timeout
+        try:
+            try: held.extend(map(slots.get, (True,), (self.timeout,)))  # one call of C: no interrupt comes in between
+            except queue.Empty: raise self.driver.OperationalError(
+                f"no connection for timeout={self.timeout} seconds: all max_size={self.max_size} are in use") from None
+            if self.closed: raise self.driver.ProgrammingError(self.closed)
+            con = self.take(deadline)
+            try: yield con
+            except Exception: raise
+            except BaseException:  # an interrupt, maybe in the middle of a statement
+                con.close()
+                raise
+        finally:
+            try:
+                if con is not None: self.take_back(con) if slots is self.slots else con.close()
+            finally:  # no call before it: after each one an interrupt may come
+                if held: slots.put(None)
 
     def close(self) -> None:
         if any(turn.own for turn in self.turns):
             raise RuntimeError("close the store after the edit block, not inside it")
         self.closed = self.closed or f"the store is closed: {self.named.name}"
-        if self.pool and self.pid == os.getpid(): self.pool.close()
+        self.rest()
 
 # %% ../nbs/state_store.ipynb #statements
 class _Answer:
@@ -1374,7 +1407,7 @@ class _Statements:
         return _Answer(self.con.execute(_for_postgres(sql, self.schema), values), self.pipeline)
 
 # %% ../nbs/state_store.ipynb #asking
-class _Asking(_Lending):
+class _Asking(_Sharing):
     "What is read."
     def read(self, sql: str, *values: Any) -> list[Any]: return self.read_all((sql, values))[0]
 
@@ -1386,7 +1419,7 @@ class _Asking(_Lending):
                 with self.lent() as con:
                     try: return _answers(con, asked)
                     except self.driver.OperationalError:
-                        if last or not con.closed: raise
+                        if last or not con.closed or con.silent: raise
         raise AssertionError
 
     def check(self) -> list[str]: return []  # of the server's own files its administrator knows (`amcheck`)
@@ -1399,36 +1432,51 @@ def _answers(con: Any, asked: list[tuple[str, Sequence[Any]]]) -> list[list[Any]
         con.execute("COMMIT")
     return [answer.fetchall() for answer in answers]
 
-# %% ../nbs/state_store.ipynb #committing
-_CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"  # the server's: those of the hosts may differ
-_SYNC = {"FULL": "coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on')", "NORMAL": "'off'"}
+# %% ../nbs/state_store.ipynb #outcome
+_LIFE = "pg_postmaster_start_time()::text"
+_OUTCOME = f"""
+SELECT pg_xact_status($1::xid8), {_LIFE} = $2 AND coalesce(pg_stat_get_bgwriter_stat_reset_time() < $3::timestamptz, true)
+WHERE NOT pg_is_in_recovery()"""
 
-class _Committing(_Asking):
-    "How a transaction begins and ends."
-    def begin(self, con: Any) -> Any:
-        "Cursor that will tell the transaction's number."
-        con.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        return con.execute(
-            "SELECT pg_current_xact_id()::text, set_config('lock_timeout', $1, true), "
-            f"set_config('synchronous_commit', {_SYNC[self.synchronous]}, true)",
-            (str(max(1, int(self.timeout * 1000))),))
-
-    def outcome(self, number: str, error: Exception) -> None:
-        "The connection broke after COMMIT was sent: return if it was carried out."
-        deadline = time.monotonic() + self.timeout
+class _Outcome(_Asking):
+    "How a transaction ended."
+    def outcome(self, begun: Sequence[Any], error: Exception) -> None:
+        "The connection broke when COMMIT was sent: return if it was carried out."
+        deadline, what = time.monotonic() + self.timeout, f"the connection broke during the commit ({error}), and"
         while True:
-            try: [[status]] = self.read("SELECT pg_xact_status(?::xid8)", number)
-            except self.driver.Error: status = None  # not to be reached yet
-            if status == "committed": return
-            what = f"the connection broke during the commit ({error}), and"
+            found: list[Any] = []
+            try: found = self.read(_OUTCOME, *begun)
+            except self.driver.errors.InvalidParameterValue: found = [("aborted", False)]  # a number not given yet
+            except self.driver.Error: pass  # not to be reached yet
+            [(status, same)] = found or [(None, False)]
+            if status == "committed" and same: return
             if status == "aborted":
                 raise self.driver.OperationalError(f"{what} nothing was written: {self.named.name}") from error
-            if time.monotonic() > deadline: raise _driver().Unknown(
+            if status == "committed" or time.monotonic() > deadline: raise _driver().Unknown(
                 f"{what} the server doesn't say whether it was carried out: compare the revision: {self.named.name}"
             ) from error
             time.sleep(0.05)
 
+# %% ../nbs/state_store.ipynb #committing
+_CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"  # the server's: those of the hosts may differ
+_SYNC = {"FULL": "coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on')", "NORMAL": "'off'"}
+_KEEPALIVE = ", ".join(  # a host that loses its power inside an edit holds the session for 25 seconds, not 2 hours
+    f"set_config('tcp_keepalives_{name}', '{value}', true)"
+    for name, value in dict(idle=10, interval=5, count=3).items())
+
+class _Committing(_Outcome):
+    "How a transaction begins."
+    def begin(self, con: Any) -> Any:
+        "Cursor that will tell the transaction's number, in which life of the server, and when it began."
+        con.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        return con.execute(
+            f"SELECT pg_current_xact_id()::text, {_LIFE}, now()::text, set_config('lock_timeout', $1, true), "
+            f"set_config('synchronous_commit', {_SYNC[self.synchronous]}, true), {_KEEPALIVE}",
+            (str(max(1, int(self.timeout * 1000))),))
+
 # %% ../nbs/state_store.ipynb #server
+_IN_BLOCK = "the process forked inside the edit block, which is its parent's"
+
 class _Postgres(_Committing):
     "The engine."
     TIME = "to_char(to_timestamp({} / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
@@ -1442,27 +1490,30 @@ class _Postgres(_Committing):
     def write(self, theirs: bool = False) -> Iterator[_Statements]:
         "One transaction, rolled back if the block raises. `theirs`: the caller's own code runs in it."
         for turn in list(self.turns): _refuse_own(turn)
-        turn, held, ours, sent = _Lock(self.named.name, self.timeout), list[bool](), True, ""
-        self.turns.add(turn)
+        turn, held, ours = _Lock(self.named.name, self.timeout), list[bool](), True
+        turns, begun = self.turns, ()
+        turns.add(turn)
         try:
             turn.take(held)
             with self.lent() as con:
                 with con.pipeline() as pipeline:
-                    number = self.begin(con)
+                    numbered = self.begin(con)
                     if theirs: turn.enter_block()
                     ours = not theirs
                     yield _Statements(con, pipeline, self.quoted)
                     ours, turn.inside[threading.get_ident()] = True, held
-                    told, commit = number.fetchone()[0], con.execute("COMMIT")
-                    sent = told
+                    begun = numbered.fetchone()[:3]
+                    commit = con.execute("COMMIT")
                 if commit.statusmessage != "COMMIT": raise self.driver.OperationalError("the change was rolled back")
         except self.driver.Error as error:
-            if not sent or not con.closed:
+            if self.turns is not turns:
+                raise self.driver.ProgrammingError(f"{_IN_BLOCK}: {self.named.name}") from None
+            if not begun or not con.closed:
                 if ours: self.named.explain(error)
                 raise
-            self.outcome(sent, error)
+            self.outcome(begun, error)
         finally:
-            self.turns.discard(turn)
+            turns.discard(turn)
             turn.block.clear()
 
 # %% ../nbs/state_store.ipynb #session
@@ -1652,8 +1703,10 @@ def _both(tx: Any, session: int, first: _Entry, old: _Rows, new: _Rows) -> Optio
     return None if _conflicts(before, first) else _difference(_put_back(before, first), _Snapshot.of(new, steps))
 
 # %% ../nbs/state_store.ipynb #record
-_NEWEST = f"""SELECT seq, CASE WHEN undo_group = ? THEN entry END FROM workflow_undo
-WHERE session = {_THIS} AND scope = ? AND undone = 0 ORDER BY seq DESC LIMIT 1"""
+_NEWEST = f"""
+SELECT seq, CASE WHEN undo_group = ? AND NOT EXISTS (  -- an undone action ends a group
+    SELECT 1 FROM workflow_undo r WHERE r.session = u.session AND r.scope = u.scope AND r.seq > u.seq) THEN entry END
+FROM workflow_undo u WHERE session = {_THIS} AND scope = ? AND undone = 0 ORDER BY seq DESC LIMIT 1"""
 _FORGET = "DELETE FROM workflow_undo WHERE session = ? AND scope = ?"
 _KEEP = """
 INSERT INTO workflow_undo (session, scope, seq, undone, label, undo_group, created, keys, size, entry)
@@ -1674,8 +1727,7 @@ def _record(tx: Any, session: _Session, ask: _Ask, old: _Rows, new: _Rows, db: _
         tx.execute(_FORGET, here)
         return
     [(seq, first)] = session.undo or [(0, None)]
-    redo = tx.execute(_FORGET + " AND seq > ?", (*here, seq))
-    if first and redo.rowcount: first = None  # an undone action ends a group
+    tx.execute(_FORGET + " AND seq > ?", (*here, seq))
     both = _both(tx, session.id, db.named.loads(_Entry.unpack, first), old, new) if first else None
     entry, seq = (entry, seq + 1) if both is None else (both, seq)
     if entry.fields:
@@ -2572,8 +2624,9 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
         self.OperationalError, self.IntegrityError = driver.OperationalError, driver.IntegrityError
         self.ProgrammingError = driver.ProgrammingError
         self._db.open()
+        self._finalizer = weakref.finalize(self, self._db.rest)
 
-    def __getstate__(self) -> Dict[str, Any]: return {**vars(self), "_db": None, "_encode": None}
+    def __getstate__(self) -> Dict[str, Any]: return {**vars(self), "_db": None, "_encode": None, "_finalizer": None}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         vars(self).update(state)

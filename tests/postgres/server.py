@@ -149,7 +149,7 @@ def given():
 
 def missing(programs_too=True):
     "What a test on PostgreSQL needs and this machine doesn't have, as a sentence, or `None`."
-    try: import psycopg, psycopg_pool  # noqa: F401
+    try: import psycopg  # noqa: F401
     except ImportError as error: return f'PostgreSQL: {error}; pip install "cjm-workflow-state[postgres]"'
     if programs_too and programs() is None: return 'PostgreSQL: there are no server programs (Debian: postgresql)'
     return None

@@ -268,3 +268,11 @@ def test_without_psycopg_the_extra_is_named(engine):
     done = python('import sys\nsys.modules["psycopg"] = None\n'
                   'from cjm_workflow_state.state_store import PostgresWorkflowStateStore\nPostgresWorkflowStateStore()')
     assert 'ImportError' in done.stderr.splitlines()[-1] and '[postgres]' in done.stderr.splitlines()[-1], done.stderr
+
+@on_postgres
+def test_a_host_that_dies_inside_an_edit_does_not_hold_the_session_for_hours(postgres, engine):
+    if 'host=/' in postgres.conninfo and postgres.url == postgres.conninfo: pytest.skip('the server has no TCP address')
+    with closing(PostgresWorkflowStateStore(postgres.url, schema=engine.name_of('wf'))) as store:
+        with store._db.write() as tx:
+            found = [tx.execute(f'SHOW tcp_keepalives_{name}').fetchall() for name in ('idle', 'interval', 'count')]
+        assert found == [[('10',)], [('5',)], [('3',)]]

@@ -1,0 +1,683 @@
+"""A server, a network and clients at their worst: what was acknowledged is there, what was refused is not, and who says
+that he doesn't know is right."""
+import contextlib
+import gc
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from faults import processes
+
+from cjm_workflow_state import state_store
+from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, copy_store
+
+from .proxy import Proxy
+from .server import PostgresServer, unprivileged
+
+F, S = 'f', 's'
+needs_fork = pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system has no fork')
+needs_signals = pytest.mark.skipif(os.name != 'posix', reason='no signals to one process here')
+
+def Store(options, **other): return state_store.PostgresWorkflowStateStore(**{**options, **other})
+
+ACTORS = str(Path(__file__).with_name('actors.py'))
+
+class Actor(processes.Actor):
+    "A process that runs one function of this folder's actors.py."
+    def __init__(self, name, *args): super().__init__(name, *args, before=(sys.executable, ACTORS))
+
+def run(name, *args): return json.loads(Actor(name, *args).end()[-1])
+
+@pytest.fixture(scope='module')
+def own_server():
+    "One for all scenes; it is what they are about that it gets killed and comes back."
+    with PostgresServer(fsync=True) as server: yield server
+
+@pytest.fixture
+def options(own_server):
+    "Of a store in a schema of its own."
+    if own_server.process is None: own_server.start()
+    return {'conninfo': own_server.conninfo, 'schema': f'wf_{uuid.uuid4().hex[:8]}', 'timeout': 5}
+
+def address(server): return f'{server.folder}/.s.PGSQL.{server.port}'
+
+@pytest.fixture
+def proxy(own_server):
+    with Proxy(address(own_server)) as proxy: yield proxy
+
+def ask(options, sql, *values):
+    import psycopg
+    with psycopg.connect(options['conninfo'], autocommit=True) as con:
+        found = con.execute(sql.replace('workflow_', f'"{options["schema"]}".workflow_'), values)
+        return found.fetchall() if found.description else found.rowcount
+
+def clients(options):
+    "Backends that serve stores."
+    return [pid for pid, in ask(options, "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'cjm_%%'")]
+
+def until(true, what='it never came'):
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(.01)
+
+@contextlib.contextmanager
+def refused(store, options, names=None, unknown=False):
+    "An `OperationalError` that names the database, and says what it says."
+    with pytest.raises(store.OperationalError, match=names) as error: yield
+    assert isinstance(error.value, state_store.CommitUnknownError) == unknown, error.value
+    assert f'schema {options["schema"]}' in str(error.value)
+
+# -- two hosts
+
+@pytest.mark.rounds(50, 200)
+def test_two_hosts_merge_with_a_millisecond_between(options, own_server, rounds, figures):
+    "The rates depend on the machine, so they are told and not asserted."
+    rates = {}
+    with Store(options) as store, Proxy(address(own_server), .001) as one, Proxy(address(own_server), .001) as other:
+        for sessions in (1, 8):
+            hosts = [{**options, 'conninfo': (one, other)[me % 2].conninfo, 'timeout': 30} for me in range(8)]
+            actors = [Actor('merge', host, me, f'{sessions} {me % sessions}', rounds) for me, host in enumerate(hosts)]
+            for actor in actors: actor.ready()
+            for actor in actors: actor.go()
+            begins, ends = zip(*[json.loads(actor.end()[-1]) for actor in actors])
+            rates[sessions] = 8 * rounds / (max(ends) - min(begins))
+            for at in range(sessions):
+                expected = {f'{me}-{i}': i for me in range(8) if me % sessions == at for i in range(rounds)}
+                assert store.get_state(F, f'{sessions} {at}') == expected
+    figures |= {'processes': 8, 'merges': 16 * rounds, 'lost': 0, 'merges_a_second_into_1_session': round(rates[1]),
+                'merges_a_second_into_8_sessions': round(rates[8]), 'ratio': round(rates[8] / rates[1], 2)}
+    print(figures)
+
+@pytest.mark.rounds(5, 200)
+def test_one_host_undoes_what_the_other_did(options, own_server, rounds, figures):
+    with Store(options) as store, Proxy(address(own_server)) as one, Proxy(address(own_server)) as other:
+        actors = [Actor('act', {**options, 'conninfo': proxy.conninfo}) for proxy in (one, other)]
+        for actor in actors: actor.ready()
+        def told(actor, order):
+            actor.go(order)
+            return json.loads(actor.line())
+        for i in range(rounds):
+            told(actors[i % 2], f'set k{i}')
+            assert told(actors[1 - i % 2], 'undo -') == [f'set k{i}']
+            assert store.get_state(F, S) == {} and store.get_undo_history(F, S).redo[0].label == f'set k{i}'
+        for actor in actors: actor.end()
+    figures |= {'undone_by_the_other': rounds}
+
+# -- the server is killed
+
+@pytest.mark.rounds(2, 20)
+def test_server_killed_under_eight_writers(options, own_server, rounds, figures):
+    with Store(options): pass
+    actors = [Actor('write_on', {**options, 'timeout': 2}, f'{me}') for me in range(8)]
+    for actor in actors: actor.ready()
+    said = [[] for _ in actors]
+    readers = [threading.Thread(target=lambda actor=actor, lines=lines: lines.extend(iter(actor.line, '')))
+               for actor, lines in zip(actors, said)]
+    for reader in readers: reader.start()
+    for actor in actors: actor.go()
+    for _ in range(rounds):
+        time.sleep(random.uniform(.1, .6))
+        own_server.kill()
+        time.sleep(random.choice([0, 0, 0, 2.5]))
+        own_server.start()
+    marks = [len(lines) for lines in said]
+    def wrote(lines): return any(line.startswith('written') for line in lines)
+    def all_go_on(): return all(wrote(lines[mark:]) for lines, mark in zip(said, marks))
+    until(all_go_on, 'a client does not go on by itself')
+    for actor in actors: actor.process.stdin.close()
+    for reader in readers: reader.join()
+    for actor in actors:
+        actor.process.wait()
+        actor.guard.cancel()
+        assert actor.process.returncode == 0 and not actor.complaint(), actor.failure()
+    counts = dict.fromkeys(('written', 'refused', 'unknown'), 0)
+    with Store(options) as store:
+        for me, lines in enumerate(said):
+            state = store.get_state(F, f'{me}')
+            edits = {int(i) for i in state.pop('_step_edit', {})}
+            writes = {int(i) for i in state if not i.startswith('twin')}
+            assert {f'twin {i}': i for i in writes} == {i: n for i, n in state.items() if i.startswith('twin')}, 'half'
+            for line in lines:
+                word, i = line.split()
+                counts[word] += 1
+                there = int(i) in edits | writes
+                assert word == 'unknown' or there == (word == 'written'), f'{line}, and it is not so'
+        assert store.check() == []
+    assert counts['refused'] >= 1
+    figures |= {'kills': rounds, 'processes': 8, 'acknowledged_writes': counts['written'], 'refused': counts['refused'],
+                'unknown': counts['unknown'], 'lost': 0, 'half': 0, 'refused_and_yet_written': 0}
+
+@pytest.mark.rounds(1, 5)
+def test_server_killed_when_commit_was_sent(options, own_server, proxy, rounds, figures):
+    "Lost with the server, or carried out and the answer lost; others may have written before the client asks again."
+    figures |= {'kills': 0, 'lost_commits_refused': 0, 'lost_commits_unknown': 0, 'commits_acknowledged': 0,
+                'commits_unknown': 0}
+    for r in range(rounds):
+        for committed in (False, True):
+            for others in (0, 3):
+                with Store(options, conninfo=proxy.conninfo, timeout=10) as store, ThreadPoolExecutor(1) as pool:
+                    store.update_state(F, S, {'n': 0})
+                    arrived = threading.Event()
+                    def lose(relay):
+                        hush(relay) if committed else swallow(relay)
+                        arrived.set()
+                    proxy.at('COMMIT', lose)
+                    call = pool.submit(store.update_state, F, S, {'n': 1}, undo_label='x')
+                    assert arrived.wait(20)
+                    if committed: until(lambda: ask(options, 'SELECT label FROM workflow_undo'))
+                    own_server.kill()
+                    own_server.start()
+                    with Store(options) as other:
+                        for i in range(others): other.update_state(F, 'other', {'n': i})
+                    proxy.cut()
+                    try: call.result(60)
+                    except state_store.CommitUnknownError as error:
+                        assert options['schema'] in str(error)
+                        figures['commits_unknown' if committed else 'lost_commits_unknown'] += 1
+                    except store.OperationalError as error:
+                        assert options['schema'] in str(error) and not committed
+                        figures['lost_commits_refused'] += 1
+                    else:
+                        assert committed, 'acknowledged, and lost'
+                        figures['commits_acknowledged'] += 1
+                    assert store.get_state(F, S) == {'n': int(committed)}
+                    store.clear_state(F, S)
+                figures['kills'] += 1
+    figures['lost'] = 0
+
+# -- a backend ends, the network breaks, or nobody answers
+
+@pytest.mark.rounds(10, 50)
+def test_idle_backend_ended(options, rounds, figures):
+    "All that wait in the pool, and the next call just works."
+    with Store(options) as store:
+        begin = threading.Barrier(4)
+        def edit(i):
+            with store.edit_state(F, f'{i}') as state:
+                begin.wait()
+                state['n'] = 0
+        for r in range(rounds):
+            with ThreadPoolExecutor(4) as pool: list(pool.map(edit, range(4)))
+            ended = clients(options)
+            assert len(ended) == 4
+            for pid in ended: ask(options, 'SELECT pg_terminate_backend(%s, 5000)', pid)
+            if r % 2: assert store.get_state(F, '0') == {'n': 0}
+            store.update_state(F, '0', {'n': r + 1})
+            assert store.get_state(F, '0') == {'n': r + 1}
+    figures |= {'ended': 4 * rounds, 'errors': 0}
+
+@pytest.mark.rounds(5, 200)
+def test_backend_ended_inside_an_edit(options, rounds, figures):
+    with Store(options) as store:
+        store.update_state(F, S, {'n': 0})
+        for _ in range(rounds):
+            with refused(store, options), store.edit_state(F, S, undo_label='x') as state:
+                state['n'] = 1
+                for pid in clients(options): ask(options, 'SELECT pg_terminate_backend(%s, 5000)', pid)
+            assert store.get_state(F, S) == {'n': 0} and store.get_session_summary(F, S).revision == 1
+    figures |= {'ended': rounds, 'half': 0}
+
+def edit(store):
+    with store.edit_state(F, S, undo_label='x') as state: state['n'] = 1
+
+WRITES = {
+    'merge': lambda store: store.update_state(F, S, {'n': 1}),
+    'labelled': lambda store: store.update_state(F, S, {'n': 1}, undo_label='x'),
+    'edit': edit, 'undo': lambda store: store.undo(F, S), 'step': lambda store: store.set_current_step(F, S, 'next'),
+    'new': lambda store: store.create_session(F, 'new'), 'delete': lambda store: store.delete_session(F, S),
+    'copy': lambda store: store.copy_session(F, S, to_session_id='copy')}
+
+def content(options):
+    tables = 'workflow_session', 'workflow_value', 'workflow_undo'
+    return [ask(options, f'SELECT * FROM {table} ORDER BY 1, 2, 3, 4') for table in tables]
+
+def lock_of(proxy): return next(sql for sql in proxy.statements if 'SELECT 1 FROM' in sql and 'FOR UPDATE' in sql)
+
+def at_lock(proxy): proxy.at(lock_of(proxy), lambda relay: relay.cut())
+
+def at_commit(event, down=False):
+    def happen(relay):
+        relay.proxy.down = down
+        event(relay)
+    return lambda proxy: proxy.at('COMMIT', happen)
+
+cut, drop, swallow = (lambda relay: relay.cut()), (lambda relay: relay.drop_answer()), (lambda relay: relay.swallow())
+def hush(relay): relay.other.silent = True
+
+CUTS = {  # where it breaks: how, whether the change is there, and what the caller is told
+    'before the lock': (at_lock, False, 'refused'),
+    'commit is lost': (at_commit(cut), False, 'refused'),
+    'answer is lost': (at_commit(drop), True, None),
+    'commit is lost and nobody can be asked': (at_commit(cut, down=True), False, 'unknown'),
+    'answer is lost and nobody can be asked': (at_commit(drop, down=True), True, 'unknown'),
+    'commit is swallowed': (at_commit(swallow), False, 'refused'),
+    'answer is swallowed': (at_commit(hush), True, None)}
+
+@pytest.mark.parametrize('where', CUTS)
+@pytest.mark.rounds(1, 2)
+def test_network_cut(options, proxy, where, rounds, figures):
+    "The right answer each time: nothing else is there than what was said."
+    prepare, there, answer = CUTS[where]
+    slow = 'asked' in where or 'swallowed' in where
+    names = ['merge', 'edit'] if slow and rounds == 1 else [*WRITES]
+    if prepare is at_lock: names = [name for name in names if name not in ('new', 'delete')]  # which take none
+    writes = {name: WRITES[name] for name in names}
+    timeout = .5 if slow else 5
+    with Store(options) as other:
+        for _ in range(rounds):
+            for write in writes.values():
+                other.update_state(F, S, {'n': 0, 'm': 0})
+                other.update_state(F, S, {'m': 1}, undo_label='first')
+                with Store(options, conninfo=proxy.conninfo, timeout=timeout) as store:
+                    store.update_state(F, 'warm', {'n': uuid.uuid4().hex})
+                    before = content(options)
+                    prepare(proxy)
+                    if answer is None: write(store)
+                    else:
+                        with refused(store, options, 'connection|server', answer == 'unknown'): write(store)
+                    assert not proxy.events, 'it was not cut'
+                    proxy.down = False
+                    assert (content(options) != before) == there
+                    store.update_state(F, 'goes on', {'n': uuid.uuid4().hex})
+                for gone in ('new', 'copy', S): other.delete_session(F, gone)
+    figures |= {'cuts': rounds * len(writes), 'wrong_answers': 0, 'undocumented_errors': 0}
+
+@pytest.mark.rounds(2, 50)
+def test_network_cut_inside_an_edit(options, proxy, rounds, figures):
+    with Store(options, conninfo=proxy.conninfo) as store:
+        store.update_state(F, S, {'n': 0})
+        for _ in range(rounds):
+            with refused(store, options), store.edit_session(F, S, undo_label='x') as session:
+                session.state['n'] = 1
+                proxy.cut()
+            assert store.get_state(F, S) == {'n': 0} and store.get_session_summary(F, S).revision == 1
+    figures |= {'cuts': rounds, 'half': 0}
+
+@pytest.mark.rounds(1, 3)
+def test_network_goes_silent(options, proxy, rounds, figures):
+    longest = 0
+    for _ in range(rounds):
+        with Store(options, conninfo=proxy.conninfo, timeout=1) as store:
+            store.update_state(F, S, {'n': 0})
+            for call in (lambda: store.get_state(F, S), lambda: store.update_state(F, S, {'n': 1}),
+                         lambda: Store(options, conninfo=proxy.conninfo, timeout=1)):
+                proxy.silent, begin = True, time.monotonic()
+                with refused(store, options, 'no answer from the server for 2|for timeout=1|timeout expired'): call()
+                longest = max(longest, time.monotonic() - begin)
+                proxy.silent = False
+                proxy.cut()
+                assert store.get_state(F, S) == {'n': 0}
+    figures |= {'silences': 3 * rounds, 'timeout': 1, 'longest_wait': round(longest, 1)}
+    print(figures)
+
+@needs_signals
+@pytest.mark.rounds(1, 3)
+def test_server_stands_still(options, proxy, rounds, figures):
+    "Its processes are stopped (SIGSTOP): before an answer, and with a COMMIT that it carries out when it goes on."
+    figures |= {'refused': 0, 'unknown': 0}
+    for _ in range(rounds):
+        with Store(options, conninfo=proxy.conninfo, timeout=1) as store:
+            store.update_state(F, S, {'n': 0})
+            for sql, unknown in ((None, False), ('COMMIT', True)):
+                stopped = clients(options)
+                assert stopped
+                def stop(*_):
+                    for pid in stopped: os.kill(pid, signal.SIGSTOP)
+                proxy.hangs_up = False
+                if sql: proxy.at(sql, stop)
+                else: stop()
+                try:
+                    with refused(store, options, 'no answer from the server', unknown):
+                        store.update_state(F, S, {'n': 1})
+                    figures['unknown' if unknown else 'refused'] += 1
+                finally:
+                    for pid in stopped: os.kill(pid, signal.SIGCONT)
+                    proxy.hangs_up = True
+                    proxy.cut()
+                if unknown: until(lambda: store.get_state(F, S) == {'n': 1})
+                else: assert store.get_state(F, S) == {'n': 0}
+            store.clear_state(F, S)
+
+# -- schema
+
+@pytest.mark.rounds(2, 4)
+def test_eight_processes_make_the_schema_at_once(options, rounds, figures):
+    for r in range(rounds):
+        place = {**options, 'schema': f'{options["schema"]}_{r}'}
+        actors = [Actor('make_schema', place, f'{me}') for me in range(8)]
+        for actor in actors: actor.ready()
+        for actor in actors: actor.go()
+        for actor in actors: assert actor.end() == ['done']
+        with Store(place) as store: assert store.get_state(F, S) == {f'{me}': 1 for me in range(8)}
+        assert ask(place, 'SELECT version FROM workflow_schema') == [(state_store._SCHEMA_VERSION,)]
+    figures |= {'schemas': rounds, 'processes': 8}
+
+def test_newer_schema_is_refused(options):
+    with Store(options) as store: store.update_state(F, S, {'n': 1})
+    ask(options, 'UPDATE workflow_schema SET version = 99')
+    before = content(options)
+    says = f'version 99 is newer than {state_store._SCHEMA_VERSION}.*{options["schema"]}'
+    with pytest.raises(store.DatabaseError, match=says): Store(options)
+    assert content(options) == before
+
+def test_user_who_may_not_create(options):
+    "Works where the tables are; is told so where they are not."
+    user, mine, empty = f'app_{uuid.uuid4().hex[:8]}', options['schema'], f'{options["schema"]}_empty'
+    with Store(options): pass
+    for sql in (f'CREATE ROLE {user} LOGIN', f'CREATE SCHEMA {empty}',
+                f'GRANT USAGE ON SCHEMA {mine}, {empty} TO {user}',
+                f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {mine} TO {user}'): ask(options, sql)
+    theirs = {**options, 'conninfo': options['conninfo'].replace('user=postgres', f'user={user}')}
+    with Store(theirs) as store:
+        store.update_state(F, S, {'n': 1}, undo_label='x')
+        store.undo(F, S)
+        store.redo(F, S)
+        store.copy_session(F, S)
+        assert store.get_session(F, S).state == {'n': 1} and store.check() == []
+    for schema in (empty, f'{mine}_missing'):
+        says = f'permission denied(?s:.*)schema {schema}'
+        with pytest.raises(store.DatabaseError, match=says): Store(theirs, schema=schema)
+
+# -- PgBouncer
+
+@pytest.fixture
+def bouncer(own_server, tmp_path):
+    "In transaction mode: a connection to the server is lent for one transaction."
+    program = shutil.which('pgbouncer', path=f'{os.environ["PATH"]}:/usr/sbin')
+    if program is None:
+        must = os.environ.get('REQUIRE_POSTGRES') == '1'
+        (pytest.fail if must else pytest.skip)('there is no pgbouncer (Debian: pgbouncer)')
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    config = own_server.folder/'pgbouncer.ini'
+    config.write_text(f"""[databases]
+postgres = host={own_server.folder} port={own_server.port} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 3
+server_login_retry = 1
+""")
+    with open(tmp_path/'log', 'w') as log:
+        process = subprocess.Popen([program, config], cwd=own_server.folder, stdout=log, stderr=log, **unprivileged())
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try: socket.create_connection(('127.0.0.1', port), 1).close()
+            except OSError: assert process.poll() is None and time.monotonic() < deadline, (tmp_path/'log').read_text()
+            else: break
+            time.sleep(.02)
+        yield f'host=127.0.0.1 port={port} user=postgres dbname=postgres'
+    finally:
+        process.terminate()
+        process.wait()
+
+@pytest.mark.rounds(50, 500)
+def test_pgbouncer_in_transaction_mode(options, own_server, bouncer, rounds, figures):
+    behind = {**options, 'conninfo': bouncer, 'prepare': False, 'timeout': 30}
+    actors = [Actor('merge', behind, me, f'{me % 2}', rounds) for me in range(8)]
+    for actor in actors: actor.ready()
+    for actor in actors: actor.go()
+    for actor in actors: actor.end()
+    with Store(behind) as store:
+        for at in range(2):
+            expected = {f'{me}-{i}': i for me in range(8) if me % 2 == at for i in range(rounds)}
+            assert store.get_state(F, f'{at}') == expected
+        with store.edit_session(F, S, undo_label='edit') as session: session.state['n'] = 1
+        assert [entry.label for entry in store.undo(F, S)] == ['edit'] and store.get_session(F, S).history().redo
+        own_server.restart()
+        with contextlib.suppress(store.OperationalError): store.get_state(F, S)  # it learns of the restart by an error
+        store.update_state(F, S, {'m': 1})
+        assert store.get_state(F, S) == {'m': 1} and store.check() == []
+    figures |= {'processes': 8, 'merges': 8 * rounds, 'lost': 0}
+
+# -- forks
+
+@needs_fork
+@pytest.mark.rounds(10, 100)
+def test_fork_while_threads_write(options, rounds, figures):
+    figures |= run('fork_while_writing', options, rounds)
+    assert figures['fds_left'] <= 0 and clients(options) == []
+
+@needs_fork
+def test_fork_inside_an_edit_block(options):
+    assert Actor('fork_inside_edit', {**options, 'timeout': 1}).end() == ['done']
+
+# -- clocks
+
+@pytest.mark.rounds(15, 150)
+def test_hosts_whose_clocks_differ_by_an_hour(options, rounds, figures):
+    actors = [Actor('steps_with_a_clock', options, hours) for hours in (1, 0)]
+    for actor in actors: actor.ready()
+    times, order = [], []
+    with Store(options) as store:
+        for i in range(rounds):
+            session = random.choice('abc')
+            order = [session, *(one for one in order if one != session)]
+            actors[i % 2].go(f'{session} {i}')
+            assert actors[i % 2].line() == 'done', actors[i % 2].failure()
+            [[updated]] = ask(options, 'SELECT updated FROM workflow_session WHERE session_id = %s', session)
+            times.append(updated)
+            assert [one.session_id for one in store.list_sessions(F)] == order
+            assert store.get_undo_history(F, session).undo[0].label == f'{i}'
+        assert times == sorted({*times}), 'in the order of the writes, of whichever host'
+        ask(options, 'UPDATE workflow_session SET updated = updated + 3600000000')  # the server's own clock is set back
+        for session in 'abc':
+            before = ask(options, 'SELECT updated FROM workflow_session WHERE session_id = %s', session)
+            for i in range(3):
+                store.update_state(F, session, {'back': i})
+                after = ask(options, 'SELECT updated FROM workflow_session WHERE session_id = %s', session)
+                assert after > before or not before
+                before = after
+    for actor in actors: actor.end()
+    figures |= {'writes': rounds, 'out_of_order': 0}
+
+# -- threads, interrupts, ends
+
+@pytest.mark.rounds(3, 60)
+def test_store_closed_while_others_use_it(options, rounds, figures):
+    calls = 0
+    for _ in range(rounds):
+        store, started = Store(options, max_size=3), threading.Barrier(7)
+        def work(i):
+            started.wait()
+            for n in range(100_000):
+                try: store.update_state(F, f'{i}', {'n': n}) if i % 2 else store.get_state(F, f'{i}')
+                except store.ProgrammingError as error:
+                    assert 'closed' in str(error) and options['schema'] in str(error)
+                    return n
+        with ThreadPoolExecutor(6) as pool:
+            working = [pool.submit(work, i) for i in range(6)]
+            started.wait()
+            time.sleep(random.uniform(0, .1))
+            store.close()
+            calls += sum(one.result(60) for one in working)
+        until(lambda: not clients(options), 'connections are left')
+    figures |= {'closed': rounds, 'calls': calls, 'other_errors': 0}
+
+def test_one_connection_and_many_threads(options, figures):
+    with Store(options, max_size=1, timeout=30) as store:
+        def work(i):
+            for n in range(10):
+                with store.edit_state(F, S) as state: state['n'] = state.get('n', 0) + 1
+                assert store.get_state(F, S)['n'] >= n
+        with ThreadPoolExecutor(6) as pool: list(pool.map(work, range(6)))
+        assert store.get_state(F, S) == {'n': 60} and len(clients(options)) == 1
+    figures |= {'threads': 6, 'edits': 60}
+
+@needs_signals
+@pytest.mark.rounds(100, 1000)
+def test_interrupts_anywhere(options, rounds, figures):
+    figures |= run('click_under_interrupts', options, rounds)
+
+@needs_signals
+@pytest.mark.rounds(1, 5)
+def test_interrupts_while_waiting(options, rounds, figures):
+    with Store(options, timeout=60) as holder:
+        holder.update_state(F, S, {'n': 0})
+        holder.update_state(F, 'other', {'n': 0})
+        for _ in range(rounds):
+            with holder.edit_state(F, S):
+                actor = Actor('wait_and_be_interrupted', {**options, 'timeout': 60})
+                for _ in range(4):
+                    assert actor.line() == 'waiting', actor.failure()
+                    time.sleep(random.uniform(.2, .4))
+                    actor.process.send_signal(signal.SIGINT)
+                    assert actor.line() == 'interrupted', actor.failure()
+            assert actor.end() == ['done']
+    figures |= {'interrupts': 4 * rounds, 'connections_lost': 0}
+
+def test_store_that_is_collected_without_close(options):
+    "With the threads that used it alive or gone: no connection is left, and nothing is said."
+    store, go, used = Store(options), threading.Event(), threading.Barrier(4)
+    def work(given, i):
+        store = given.pop()  # the thread keeps its arguments
+        with store.edit_state(F, f'{i}') as state: state['n'] = used.wait()
+        del store
+        go.wait()
+    threads = [threading.Thread(target=work, args=([store], i)) for i in range(4)]
+    for thread in threads: thread.start()
+    until(lambda: len(store.list_sessions(F)) == 4)
+    assert clients(options)
+    circle = [Store(options)]
+    circle.append(circle)
+    circle[0].get_state(F, S)
+    del store, circle
+    gc.collect()
+    until(lambda: not clients(options), 'connections are left')
+    go.set()
+    for thread in threads: thread.join()
+
+ENDS = {'no store': 0, 'falls off the end': 0, 'sys.exit': 3, 'os._exit': 3, 'in atexit': 0, 'in a circle': 0,
+        'a generator in an edit block': 0, 'daemon threads': 0}
+
+@pytest.mark.rounds(1, 4)
+def test_interpreter_ends_with_an_open_store(options, rounds, figures):
+    "Without a word, and at once: the seconds from its last line on are told, not asserted."
+    took = {}
+    with Store(options) as store:
+        for how, status in ENDS.items():
+            for _ in range(rounds):
+                actor = Actor('end', options, how)
+                assert actor.line() == 'done', actor.failure()
+                begin = time.monotonic()
+                actor.process.wait()
+                took[how] = max(took.get(how, 0), time.monotonic() - begin)
+                actor.end(status)
+                state = {'done': 1, **({'at exit': 1} if how == 'in atexit' else {})}
+                if how != 'no store': assert store.get_state('end', how) == state
+                store.clear_state('end', how)
+    slowest = max(took, key=took.get)
+    figures |= {'ends': rounds * len(ENDS), 'slowest': slowest,
+                'seconds_over_the_baseline': round(took[slowest] - took['no store'], 2)}
+    print(figures)
+
+# -- what it costs
+
+def test_round_trips(options, proxy, figures):
+    "As the contract counts them: how often the client waits for an answer."
+    proxy.delay = .01
+    def edit(**kw):
+        with store.edit_state(F, S, **kw) as state: state['n'] = uuid.uuid4().hex
+    def new(): return uuid.uuid4().hex
+    def edit_two_parts():
+        with store.edit_session(F, S) as session: session.state['n'], session.step('step')['n'] = new(), new()
+    with Store(options, conninfo=proxy.conninfo) as store:
+        for _ in range(8):  # until the statements are prepared
+            store.update_state(F, S, {'n': new(), 'm': {'a': [1] * 500, 'b': 'x' * 2000}}, undo_label='x')
+            store.update_step_state(F, S, 'step', {'n': new()}, undo_label='x')
+        calls = {
+            1: (lambda: store.get_state(F, S), lambda: store.get_step_state(F, S, 'step', keys=['n']),
+                lambda: store.get_session(F, S), lambda: store.get_session(F, S, steps=[]),
+                lambda: store.get_session_summary(F, S), lambda: store.list_sessions(F),
+                lambda: store.get_undo_history(F, S), lambda: store.get_current_step(F, S),
+                lambda: store.get_session(F, 'missing')),
+            2: (lambda: store.update_state(F, S, {'n': new()}),
+                lambda: store.update_state(F, S, {new(): 1}, undo_label='x'),
+                lambda: store.update_state(F, S, {'n': new()}, undo_label='x'),
+                lambda: store.update_step_state(F, S, 'step', {'n': new()}, undo_label='x'),
+                lambda: store.set_current_step(F, S, new()), lambda: store.set_session_label(F, S, new())),
+            3: (edit, lambda: edit(undo_label='x'), lambda: store.undo(F, S), lambda: store.redo(F, S),
+                lambda: store.undo(F, S, 'step'), lambda: store.redo(F, S, 'step'))}
+        for most, ones in calls.items():
+            for i, call in enumerate(ones): assert proxy.count(call) <= most, f'call {i} of those that may take {most}'
+            figures[f'calls_of_{most}'] = len(ones)
+        grouped = {'undo_label': 'x', 'undo_group': 'g'}
+        store.update_state(F, S, {'n': 0}, **grouped)
+        figures['others'] = {  # of which the contract says nothing
+            'merge that makes the session': proxy.count(lambda: store.update_state(F, new(), {'n': 1})),
+            'merge into an undo group': proxy.count(lambda: store.update_state(F, S, {'n': 1}, **grouped)),
+            'merge that removes a key': proxy.count(lambda: store.update_state(F, S, {}, remove=['m'], undo_label='x')),
+            'edit of two parts': proxy.count(edit_two_parts)}
+    print(figures)
+
+# -- copy_store
+
+def fill(store, sessions):
+    for i in range(sessions):
+        store.update_state(F, f'{i}', {'n': i, 'doc': {'text': 'é' * 300, 'rows': [1, {'a': None}]}})
+        store.update_step_state(F, f'{i}', 'review', {'n': i}, undo_label='Review')
+        store.update_state(F, f'{i}', {'n': -i}, undo_label='Count', undo_group='g')
+        if i % 2: store.undo(F, f'{i}')
+        store.set_session_label(F, f'{i}', f'label {i}')
+        store.set_current_step(F, f'{i}', 'review')
+
+def all_of(store):
+    return [store.get_session(F, one.session_id) for one in store.list_sessions(F, 'created_at', descending=False)]
+
+@pytest.mark.parametrize('way', ['to the server', 'to the file'])
+@pytest.mark.rounds(20, 300)
+def test_copy_store_interrupted(options, tmp_path, way, rounds, figures):
+    "It is stopped again and again and begins anew, until all is there; undo goes on where it was."
+    with SQLiteWorkflowStateStore(tmp_path/'wf.db') as file, Store(options) as server:
+        source, target = (file, server) if way == 'to the server' else (server, file)
+        fill(source, rounds)
+        stopped, seen = 0, []
+        while True:
+            stop = random.randrange(1, 10) + stopped
+            def progress(done, total):
+                seen.append((done, total))
+                assert total == rounds and (done == 1 or done == seen[-2][0] + 1)
+                if done == stop and stopped < rounds // 2: raise KeyboardInterrupt
+            try: counts = copy_store(source, target, progress=progress)
+            except KeyboardInterrupt: stopped += 1
+            else: break
+            part = all_of(target)
+            ids = [one.session_id for one in part]
+            assert 0 < len(part) < rounds and part == [one for one in all_of(source) if one.session_id in ids]
+        assert counts.copied + counts.present == rounds and seen[-1] == (rounds, rounds) and stopped
+        assert all_of(target) == all_of(source) and len(all_of(target)) == rounds
+        assert copy_store(source, target) == (0, rounds) and target.check() == source.check() == []
+        target.redo(F, '1')
+        assert target.get_state(F, '1')['n'] == -1
+        assert target.get_session_summary(F, '1').revision == source.get_session_summary(F, '1').revision + 1
+        before = all_of(target)
+        with pytest.raises(target.IntegrityError, match="'1'"): copy_store(source, target)
+        assert all_of(target) == before, 'nothing is overwritten'
+    figures |= {'sessions': rounds, 'stopped': stopped, 'overwritten': 0}
+
+def test_copy_store_when_the_server_dies(options, own_server, tmp_path):
+    with SQLiteWorkflowStateStore(tmp_path/'wf.db') as file, Store(options, timeout=1) as server:
+        fill(file, 6)
+        def progress(done, total):
+            if done == 3: own_server.kill()
+        with refused(server, options): copy_store(file, server, progress=progress)
+        own_server.start()
+        assert all_of(server) == all_of(file)[:3]
+        assert copy_store(file, server) == (3, 3) and all_of(server) == all_of(file)
