@@ -24,6 +24,7 @@ import uuid
 import warnings
 import weakref
 import zlib
+from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
@@ -1227,18 +1228,29 @@ def _driver() -> Any:
     return SimpleNamespace(psycopg=psycopg, Connection=Connection, Unknown=Unknown)
 
 # %% ../nbs/state_store.ipynb #named-server
+_HINTS = {
+    "DuplicateTable": "somebody else's: give another schema=",
+    "InsufficientPrivilege": "grant the user CREATE on the database or on the schema, or give a schema= that is his",
+    "ReadOnlySqlTransaction": "is this a standby? Only the first server can be written to"}
+
 class _NamesServer(_NamesPath):
     "Adds what a person can know of the database, never the password."
     def __init__(self, conninfo: str, schema: str, timeout: float) -> None:
         psycopg, self.timeout = _driver().psycopg, timeout
         try: given = psycopg.conninfo.conninfo_to_dict(conninfo)
-        except psycopg.Error:  # which would print it
-            raise ValueError("conninfo is none that PostgreSQL knows: write postgresql://user@host/database") from None
+        except psycopg.Error: raise ValueError(  # whose text would show it
+            "conninfo is none that PostgreSQL knows: write postgresql://user:password@host/database, with known "
+            "options only, and % as %25 (a file is SQLiteWorkflowStateStore's)") from None
         known = {one.keyword.decode(): (one.val or b"").decode() for one in psycopg.pq.Conninfo.get_defaults()} | given
-        host = known.get("host") or "localhost"
-        super().__init__(f"{host}:{known['port']}/{known.get('dbname') or known['user']}, schema {schema}", psycopg)
+        host, port = str(known.get("host") or "localhost"), str(known["port"])
+        if "@" in host[1:] or "/" in host and host[0] != "/" or not re.fullmatch("[0-9,]*", port): raise ValueError(
+            "conninfo has special characters where none can be: write those of the password as %40 (@), %2F (/), "
+            "%3A (:)")
+        super().__init__(f"{host}:{port}/{known.get('dbname') or known['user']}, schema {schema}", psycopg)
 
     def explain(self, error: Optional[BaseException]) -> None:
+        hint = _HINTS.get(type(error).__name__)
+        if hint and self.name not in str(error): error.args = (f"{error}: {hint}",)  # type: ignore[union-attr]
         if isinstance(error, self.driver.errors.LockNotAvailable) and self.name not in str(error):
             error.args = (f"another writer has held the session for longer than timeout={self.timeout} seconds",)
         super().explain(error)
@@ -1248,6 +1260,9 @@ _SERVER_VERSION = "SELECT version FROM workflow_schema"
 
 def _prepare_server(con: Any, schema: str, quoted: str) -> None:
     "Make the tables, whichever of several processes comes first."
+    encoding = con.info.parameter_status("server_encoding")
+    if encoding != "UTF8": raise _driver().psycopg.DatabaseError(
+        f"the database's encoding is {encoding}, which can't hold every text: make one with ENCODING 'UTF8'")
     def exists(table: Optional[str]) -> bool:  # not to_regclass, which answers from a cache
         return bool(con.execute("""
             SELECT 1 FROM pg_namespace n LEFT JOIN pg_class c ON relnamespace = n.oid AND relname = $2
@@ -1289,8 +1304,11 @@ class _Pool:
 
     def start(self) -> None:
         self.pid = os.getpid()
-        self.slots: queue.SimpleQueue[None] = queue.SimpleQueue()  # one for each connection that may be made
-        for _ in range(min(self.max_size, 2 ** 18)): self.slots.put(None)  # no server takes more
+        self.slots: queue.SimpleQueue[Any] = queue.SimpleQueue()    # itself, once for each connection that may be made
+        self.writers: queue.SimpleQueue[Any] = queue.SimpleQueue()  # one fewer, so that who reads need not wait
+        size = min(self.max_size, 2 ** 18)  # no server takes more
+        for _ in range(size): self.slots.put(self.slots)
+        for _ in range(max(1, size - 1)): self.writers.put(self.writers)
         self.idle: list[tuple[float, Any]] = []  # since when, and what; the last one is lent first
         self.turns: set[_Lock] = set()  # writes that are under way
         self.made: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -1303,8 +1321,9 @@ class _Connecting(_Pool):
         while True:
             wait = self.timeout if not deadline else deadline - time.monotonic()
             try: con = _driver().Connection.connect(
-                self.conninfo, autocommit=True, cursor_factory=self.driver.RawCursor,
-                connect_timeout=max(2, int(wait)), fallback_application_name="cjm_workflow_state")
+                self.conninfo, autocommit=True, client_encoding="utf8",
+                cursor_factory=self.driver.RawCursor, connect_timeout=max(2, int(wait)),
+                fallback_application_name="cjm_workflow_state")
             except self.driver.OperationalError as error:
                 if time.monotonic() + 0.1 < deadline: time.sleep(0.1)
                 elif not deadline: raise
@@ -1360,14 +1379,17 @@ class _Lending(_Connecting):
 class _Sharing(_Lending):
     "Who may have them."
     @contextmanager
-    def lent(self) -> Iterator[Any]:
+    def lent(self, writes: bool = False) -> Iterator[Any]:
         "A connection, given back outside of any transaction or not at all."
         if self.pid != os.getpid(): self.inherit()
-        slots, held, con, deadline = self.slots, list[None](), None, time.monotonic() + self.timeout
+        held, con, deadline, places = list[Any](), None, time.monotonic() + self.timeout, self.slots
         try:
-            try: held.extend(map(slots.get, (True,), (self.timeout,)))  # one call of C: no interrupt comes in between
-            except queue.Empty: raise self.driver.OperationalError(
-                f"no connection for timeout={self.timeout} seconds: all max_size={self.max_size} are in use") from None
+            for slots in (self.writers, places) if writes else (places,):
+                wait = max(0.0, deadline - time.monotonic())
+                try: held.extend(map(slots.get, (True,), (wait,)))  # one call of C: no interrupt comes in between
+                except queue.Empty: raise self.driver.OperationalError(
+                    f"no connection for timeout={self.timeout} seconds: all max_size={self.max_size} are in use"
+                ) from None
             if self.closed: raise self.driver.ProgrammingError(self.closed)
             con = self.take(deadline)
             try: yield con
@@ -1377,9 +1399,8 @@ class _Sharing(_Lending):
                 raise
         finally:
             try:
-                if con is not None: self.take_back(con) if slots is self.slots else con.close()
-            finally:  # no call before it: after each one an interrupt may come
-                if held: slots.put(None)
+                if con is not None: self.take_back(con) if places is self.slots else con.close()
+            finally: deque(map(queue.SimpleQueue.put, held, held), 0)  # one call, before which an interrupt can't come
 
     def close(self) -> None:
         if any(turn.own for turn in self.turns):
@@ -1435,7 +1456,8 @@ def _answers(con: Any, asked: list[tuple[str, Sequence[Any]]]) -> list[list[Any]
 # %% ../nbs/state_store.ipynb #outcome
 _LIFE = "pg_postmaster_start_time()::text"
 _OUTCOME = f"""
-SELECT pg_xact_status($1::xid8), {_LIFE} = $2 AND coalesce(pg_stat_get_bgwriter_stat_reset_time() < $3::timestamptz, true)
+SELECT pg_xact_status($1::xid8), {_LIFE} = $2
+    AND coalesce(pg_stat_get_bgwriter_stat_reset_time() < $3::timestamptz, true)
 WHERE NOT pg_is_in_recovery()"""
 
 class _Outcome(_Asking):
@@ -1491,11 +1513,11 @@ class _Postgres(_Committing):
         "One transaction, rolled back if the block raises. `theirs`: the caller's own code runs in it."
         for turn in list(self.turns): _refuse_own(turn)
         turn, held, ours = _Lock(self.named.name, self.timeout), list[bool](), True
-        turns, begun = self.turns, ()
+        turns, begun, con = self.turns, (), None
         turns.add(turn)
         try:
             turn.take(held)
-            with self.lent() as con:
+            with self.lent(writes=True) as con:
                 with con.pipeline() as pipeline:
                     numbered = self.begin(con)
                     if theirs: turn.enter_block()
@@ -1508,6 +1530,8 @@ class _Postgres(_Committing):
         except self.driver.Error as error:
             if self.turns is not turns:
                 raise self.driver.ProgrammingError(f"{_IN_BLOCK}: {self.named.name}") from None
+            if not begun and con is not None and con.closed: raise self.driver.OperationalError(
+                f"the connection broke, and nothing was written ({error}): {self.named.name}") from error
             if not begun or not con.closed:
                 if ours: self.named.explain(error)
                 raise
@@ -1599,9 +1623,10 @@ def _find(
     if number == 0: values = ()
     if ask.label is not None: undo = _NEWEST, (ask.group, *this, "".join(ask.scope))
     while True:
-        if db.LOCK: tx.execute(db.LOCK, this)
+        lock = tx.execute(db.LOCK, this) if db.LOCK else None
         answers = [tx.execute(sql, (*values, *this)), *([tx.execute(*undo)] if undo else [])]
         found, *entries = [answer.fetchall() for answer in answers]
+        if found and lock and not lock.fetchall(): continue  # it was made between the two: nothing is locked yet
         actual = found[0][1] if found else 0
         if ask.expected is not None and ask.expected != actual: raise StaleSessionError(ask.expected, actual)
         if found or not make: break
@@ -1798,7 +1823,8 @@ def _check_path(db_path: Any) -> None:
     path = os.fspath(db_path)
     if not path: raise ValueError("db_path must not be empty")
     if path.startswith("~"): raise ValueError(f"db_path {path!r}: write Path({path!r}).expanduser()")
-    if re.match(r"file:|[a-zA-Z][\w+.-]+://", path): raise ValueError(f"db_path {path!r} must be a path, not a URL")
+    if re.match(r"file:|[a-zA-Z][\w+.-]+://", path): raise ValueError(
+        "db_path must be a path, not a URL (for postgresql:// take PostgresWorkflowStateStore)")
     if sqlite3.sqlite_version_info < (3, 35):
         raise RuntimeError(f"cjm_workflow_state needs SQLite 3.35 or newer, this Python has {sqlite3.sqlite_version}")
     if os.path.isdir(path): raise IsADirectoryError(f"db_path {path!r} is a directory: name a file in it")
@@ -2600,19 +2626,21 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
         *,
         schema: str = "public",    # Where the tables lie; made if missing
         timeout: float = 30.0,     # Seconds to wait for a connection, for another writer, for an answer
-        synchronous: str = "FULL", # `"FULL"`: a returned write survives power loss; `"NORMAL"`: may be lost with it
+        synchronous: str = "FULL", # `"NORMAL"`: a crash of the server may take the last moments
         max_undo_depth: int = DEFAULT_MAX_HISTORY_DEPTH, # As of `SQLiteWorkflowStateStore`
         max_undo_bytes: Optional[int] = None,
         default: Optional[Callable[[Any], Any]] = None,
         max_size: int = 8,         # Connections at most
         prepare: bool = True       # `False` behind PgBouncer in transaction mode
     ) -> None:
-        if not isinstance(conninfo, str): raise TypeError(f"conninfo must be a str, not {type(conninfo).__name__}")
+        if not isinstance(conninfo, str): raise TypeError(
+            f"conninfo must be a str, not {type(conninfo).__name__}: is the environment variable set?")
         if conninfo == ":memory:":
             raise NotImplementedError("PostgreSQL has no memory alone: take SQLiteWorkflowStateStore(':memory:')")
         _check_options(timeout, synchronous, max_undo_depth, max_undo_bytes, default)
         _check_int("max_size", max_size, 1)
         self._check_texts(schema=schema)
+        if len(schema.encode()) > 63: raise ValueError(f"schema must have 63 bytes at most, not {schema!r}")
         self._limit, self._default = _Limit(min(max_undo_depth, _NO_LIMIT), max_undo_bytes), default
         self._options = conninfo, schema, timeout, synchronous, max_size, prepare
         self._open()
@@ -2643,13 +2671,16 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
         super()._check_texts(**texts)
         for argument, text in texts.items():
             if text and "\0" in text: raise ValueError(f"{argument} holds NUL, which PostgreSQL can't: {text!r}")
-            if argument.endswith("_id") and 2 * len(text.encode()) > _LONGEST:
+            if argument.endswith(("flow_id", "session_id")) and 2 * len(text.encode()) > _LONGEST:
                 raise ValueError(f"{argument} has more than {_LONGEST // 2:,} bytes, which PostgreSQL can't index")
 
     def _check_paths(self, argument: str, paths: Iterable[_Path]) -> None:
         for path in paths:
+            if _is_step(path[0]) and "\0" in json.loads(path[0]):
+                raise ValueError(f"{argument} has a step whose id holds NUL, which PostgreSQL can't: {path[0]}")
             if sum(len(key.encode()) for key in path) > _LONGEST: raise ValueError(
-                f"{argument} has keys of more than {_LONGEST:,} bytes, which PostgreSQL can't index: {path[-1][:40]}")
+                f"{argument} has keys of more than {_LONGEST:,} bytes, which PostgreSQL can't index: "
+                f"{max(path, key=len):.40}")
 
     def backup(self, dest: Any) -> None:
         "Not there: `pg_dump` does it."
@@ -2688,7 +2719,9 @@ def _copy(source: WorkflowStateStore, target: WorkflowStateStore, flow_id: str, 
     if not lines: return 0
     label, step = lines[0][:2]
     target._check(flow_id, session_id, label=label, current_step=step)
-    target._check_paths(f"session {session_id!r}", [row[:3] for row in values])
+    for row in undo: target._check_texts(undo_label=row[3], undo_group=row[4] or "")
+    paths = chain((row[:3] for row in values), (path for row in undo for path in _Entry.unpack(row[8]).fields))
+    target._check_paths(f"flow {flow_id!r}, session {session_id!r}", paths)
     there = _whole(target, flow_id, session_id)
     if there == whole: return 0
     with target._db.write() as tx:
@@ -2712,6 +2745,9 @@ def copy_store(
 
     `target.IntegrityError` names a session that is there and differs; nothing is overwritten.
     """
+    for argument, store in ("source", source), ("target", target):
+        if not isinstance(store, WorkflowStateStore):
+            raise TypeError(f"{argument} must be a store, not {type(store).__name__}")
     [[total]] = source._db.read("SELECT count(*) FROM workflow_session")
     page: list[Any] = []
     copied = done = 0

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from cjm_workflow_state.state_store import PostgresWorkflowStateStore
+from cjm_workflow_state.state_store import PostgresWorkflowStateStore, SQLiteWorkflowStateStore, copy_store
 
 F, S = 'f', 's'
 on_postgres = pytest.mark.parametrize('engine', ['postgres'], indirect=True)
@@ -276,3 +276,61 @@ def test_a_host_that_dies_inside_an_edit_does_not_hold_the_session_for_hours(pos
         with store._db.write() as tx:
             found = [tx.execute(f'SHOW tcp_keepalives_{name}').fetchall() for name in ('idle', 'interval', 'count')]
         assert found == [[('10',)], [('5',)], [('3',)]]
+
+@on_postgres
+def test_a_session_that_all_make_at_once_is_locked_by_each_in_turn(engine):
+    "One that comes to be between the statement that locks it and the one that reads it is not locked yet."
+    stores, rounds = [engine.open() for _ in range(4)], 150
+    start = threading.Barrier(4, timeout=30)
+    def count(store):
+        for n in range(rounds):
+            start.wait()
+            with store.edit_state(F, f's{n}') as state: state['n'] = state.get('n', 0) + 1
+    with ThreadPoolExecutor(4) as pool: list(pool.map(count, stores))
+    assert [stores[0].get_state(F, f's{n}')['n'] for n in range(rounds)] == [4] * rounds
+
+# -- what a newcomer meets
+
+@pytest.mark.parametrize('address', ['postgresql://me:s3/cret@h:1/db', 'postgresql://me:s3@cret@h/db', 'postgresql://me:%zz@h/cret'])
+def test_a_password_with_special_characters_is_refused_and_not_shown(address):
+    pytest.importorskip('psycopg')
+    with pytest.raises(ValueError, match='%25|%40') as error: PostgresWorkflowStateStore(address, timeout=1)
+    assert 'cret' not in str(error.value)
+    with pytest.raises(ValueError, match='PostgresWorkflowStateStore') as error: SQLiteWorkflowStateStore(address)
+    assert 'cret' not in str(error.value)
+
+@on_postgres
+def test_waiting_writers_leave_a_connection_to_those_who_read(engine):
+    store = engine.open(max_size=3, timeout=30)
+    store.update_state(F, S, {'n': 0})
+    writers = [threading.Thread(target=store.update_state, args=(F, S, {f'{n}': n})) for n in range(4)]
+    with store.edit_state(F, S) as state:
+        for writer in writers: writer.start()
+        while len(store._db.turns) < 5: time.sleep(0.01)  # all of them wait
+        assert store.get_state(F, S) == {'n': 0}
+        state['n'] = 1
+    for writer in writers: writer.join(30)
+    assert store.get_state(F, S) == {'n': 1, **{f'{n}': n for n in range(4)}}
+
+@on_postgres
+def test_what_the_server_refuses_stops_a_copy_with_the_session_or_argument_named(engine, tmp_path):
+    target, key = engine.open(), long_text(4000)
+    with SQLiteWorkflowStateStore(tmp_path/'wf.db') as file:
+        file.update_state(F, 'label', {'n': 1}, undo_label='a\0b')
+        with pytest.raises(ValueError, match='undo_label'): copy_store(file, target)
+        file.delete_session(F, 'label')
+        file.update_state(F, 'key', {key: 1})
+        file.update_state(F, 'key', {}, remove=[key], undo_label='Drop')
+        with pytest.raises(ValueError, match="session 'key'"): copy_store(file, target)
+        with pytest.raises(TypeError, match='source'): copy_store(tmp_path, target)
+    assert target.list_flows() == []
+
+@on_postgres
+def test_a_database_of_another_encoding_and_a_schema_of_too_long_a_name_are_refused(postgres, engine):
+    with closing(engine.connect()) as con:
+        con.execute("CREATE DATABASE latin ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+        try:
+            with pytest.raises(Exception, match='UTF8'):
+                PostgresWorkflowStateStore(f'{postgres.conninfo} dbname=latin')
+        finally: con.execute('DROP DATABASE latin WITH (FORCE)')
+    with pytest.raises(ValueError, match='63 bytes'): PostgresWorkflowStateStore(postgres.conninfo, schema='s' * 64)
