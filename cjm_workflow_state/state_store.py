@@ -1601,7 +1601,7 @@ def _rows(found: Iterable[Any], scope: _Path, names: Optional[Collection[str]]) 
     wanted, key = set(names), len(scope)
     return {path: row for path, row in rows.items() if (*path, "")[key] in wanted}
 
-# %% ../nbs/state_store.ipynb #find
+# %% ../nbs/state_store.ipynb #finding
 @lru_cache
 def _finding(latest: str, step: bool, names: Optional[int]) -> str:
     "Statement for a session and the rows of so many keys of it, or of all."
@@ -1611,6 +1611,14 @@ def _finding(latest: str, step: bool, names: Optional[int]) -> str:
     with_rows = "k1, k2, k3, position, value FROM workflow_session s LEFT JOIN workflow_value v ON v.session = s.id"
     return _select(found + with_rows, step, names, these)
 
+# %% ../nbs/state_store.ipynb #find
+def _locked(db: _Engine, tx: Any, this: tuple[str, str], asked: list[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
+    "Answers about a session that nobody else writes to until the end of the transaction."
+    while True:
+        lock = tx.execute(db.LOCK, this) if db.LOCK else None
+        answers = [answer.fetchall() for answer in [tx.execute(*one) for one in asked]]
+        if lock is None or not answers[0] or lock.fetchall(): return answers  # else it was made between the two
+
 def _find(
     db: _Engine, tx: Any, flow_id: str, session_id: str,
     ask: _Ask = _Ask(),
@@ -1619,14 +1627,13 @@ def _find(
     undo: Optional[tuple[str, Sequence[Any]]] = None # Statement about undo that goes along; for a label: the newest
 ) -> tuple[Optional[_Session], _Rows]: # The session, if there is one, and those rows
     number, values = _named(ask.scope, names)
-    sql, this = _finding(db.LATEST, bool(ask.scope), number), (flow_id, session_id)
-    if number == 0: values = ()
+    this = flow_id, session_id
+    asked: list[tuple[str, Sequence[Any]]] = [
+        (_finding(db.LATEST, bool(ask.scope), number), this if number == 0 else (*values, *this))]
     if ask.label is not None: undo = _NEWEST, (ask.group, *this, "".join(ask.scope))
+    if undo: asked.append(undo)
     while True:
-        lock = tx.execute(db.LOCK, this) if db.LOCK else None
-        answers = [tx.execute(sql, (*values, *this)), *([tx.execute(*undo)] if undo else [])]
-        found, *entries = [answer.fetchall() for answer in answers]
-        if found and lock and not lock.fetchall(): continue  # it was made between the two: nothing is locked yet
+        found, *entries = _locked(db, tx, this, asked)
         actual = found[0][1] if found else 0
         if ask.expected is not None and ask.expected != actual: raise StaleSessionError(ask.expected, actual)
         if found or not make: break
@@ -1635,8 +1642,7 @@ def _find(
     if not found: return None, {}
     id, revision, label, step, latest = found[0][:5]
     rows = [row[5:] for row in found if row[5] is not None]
-    session = _Session(id, revision, label, step, db.later(latest), *entries)
-    return session, _rows(rows, ask.scope, names)
+    return _Session(id, revision, label, step, db.later(latest), *entries), _rows(rows, ask.scope, names)
 
 # %% ../nbs/state_store.ipynb #load-fields
 def _home(path: _Path) -> _Path:
