@@ -24,7 +24,6 @@ import uuid
 import warnings
 import weakref
 import zlib
-from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
@@ -1304,11 +1303,11 @@ class _Pool:
 
     def start(self) -> None:
         self.pid = os.getpid()
-        self.slots: queue.SimpleQueue[Any] = queue.SimpleQueue()    # itself, once for each connection that may be made
-        self.writers: queue.SimpleQueue[Any] = queue.SimpleQueue()  # one fewer, so that who reads need not wait
+        self.slots: queue.SimpleQueue[None] = queue.SimpleQueue()    # one for each connection that may be made
+        self.writers: queue.SimpleQueue[None] = queue.SimpleQueue()  # one fewer, so that who reads need not wait
         size = min(self.max_size, 2 ** 18)  # no server takes more
-        for _ in range(size): self.slots.put(self.slots)
-        for _ in range(max(1, size - 1)): self.writers.put(self.writers)
+        for _ in range(size): self.slots.put(None)
+        for _ in range(max(1, size - 1)): self.writers.put(None)
         self.idle: list[tuple[float, Any]] = []  # since when, and what; the last one is lent first
         self.turns: set[_Lock] = set()  # writes that are under way
         self.made: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -1382,11 +1381,12 @@ class _Sharing(_Lending):
     def lent(self, writes: bool = False) -> Iterator[Any]:
         "A connection, given back outside of any transaction or not at all."
         if self.pid != os.getpid(): self.inherit()
-        held, con, deadline, places = list[Any](), None, time.monotonic() + self.timeout, self.slots
+        slots, writers, deadline = self.slots, self.writers, time.monotonic() + self.timeout
+        held, writing, con = list[None](), list[None](), None
         try:
-            for slots in (self.writers, places) if writes else (places,):
+            for places, mine in ((writers, writing), (slots, held))[not writes:]:
                 wait = max(0.0, deadline - time.monotonic())
-                try: held.extend(map(slots.get, (True,), (wait,)))  # one call of C: no interrupt comes in between
+                try: mine.extend(map(places.get, (True,), (wait,)))  # one call of C: no interrupt comes in between
                 except queue.Empty: raise self.driver.OperationalError(
                     f"no connection for timeout={self.timeout} seconds: all max_size={self.max_size} are in use"
                 ) from None
@@ -1399,8 +1399,12 @@ class _Sharing(_Lending):
                 raise
         finally:
             try:
-                if con is not None: self.take_back(con) if places is self.slots else con.close()
-            finally: deque(map(queue.SimpleQueue.put, held, held), 0)  # one call, before which an interrupt can't come
+                if con is not None: self.take_back(con) if slots is self.slots else con.close()
+            finally:
+                try:  # no call before either of the two: after each one an interrupt may come
+                    if held: slots.put(None)
+                finally:
+                    if writing: writers.put(None)
 
     def close(self) -> None:
         if any(turn.own for turn in self.turns):
