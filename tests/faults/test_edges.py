@@ -303,6 +303,7 @@ def test_read_only_no_longer():
     "As a user whom modes bind, in a folder that is not pytest's own."
     with TemporaryDirectory() as folder:
         said = other("""
+            import urllib.parse  # which pathlib needs later, when the user may not read the library any more
             folder, path = sys.argv[1:]
             if os.geteuid() == 0:
                 os.chown(folder, 65534, 65534)
