@@ -242,4 +242,6 @@ def end(options, how):
     if how == 'sys.exit': sys.exit(3)
     if how == 'os._exit': os._exit(3)
 
-if __name__ == '__main__': globals()[sys.argv[-2]](*json.loads(sys.argv[-1]))
+if __name__ == '__main__':
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where whoever runs the tests ignores it (nohup)
+    globals()[sys.argv[-2]](*json.loads(sys.argv[-1]))
