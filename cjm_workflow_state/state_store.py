@@ -12,6 +12,7 @@ __all__ = ['SessionSummary', 'UndoEntry', 'UndoHistory', 'SessionSnapshot', 'Sta
 
 # %% ../nbs/state_store.ipynb #imports
 import builtins
+import errno
 import json
 import os
 import queue
@@ -759,8 +760,6 @@ def _use_wal(con: sqlite3.Connection, timeout: float) -> None:
         raise sqlite3.OperationalError(f"the file system can't hold a write-ahead log (journal_mode is {mode})")
 
 # %% ../nbs/state_store.ipynb #names
-import errno
-
 def _check_length(path: Path) -> None:
     "Logs lie beside the file, under its name with `-journal` or `-wal` behind it; most systems take 255 bytes."
     length = len(path.name if os.name == "nt" else os.fsencode(path.name))
@@ -1248,15 +1247,13 @@ class _NamesServer(_NamesPath):
         super().__init__(f"{host}:{port}/{known.get('dbname') or known['user']}, schema {schema}", psycopg)
 
     def explain(self, error: Optional[BaseException]) -> None:
-        hint = _HINTS.get(type(error).__name__)
-        if hint and self.name not in str(error): error.args = (f"{error}: {hint}",)  # type: ignore[union-attr]
-        if isinstance(error, self.driver.errors.LockNotAvailable) and self.name not in str(error):
-            error.args = (f"another writer has held the session for longer than timeout={self.timeout} seconds",)
+        if isinstance(error, self.driver.Error) and self.name not in str(error):
+            if isinstance(error, self.driver.errors.LockNotAvailable):
+                error.args = (f"another writer has held the session for longer than timeout={self.timeout} seconds",)
+            elif type(error).__name__ in _HINTS: error.args = (f"{error}: {_HINTS[type(error).__name__]}",)
         super().explain(error)
 
 # %% ../nbs/state_store.ipynb #prepare-server
-_SERVER_VERSION = "SELECT version FROM workflow_schema"
-
 def _prepare_server(con: Any, schema: str, quoted: str) -> None:
     "Make the tables, whichever of several processes comes first."
     encoding = con.info.parameter_status("server_encoding")
@@ -1273,7 +1270,7 @@ def _prepare_server(con: Any, schema: str, quoted: str) -> None:
                 if not exists(None): con.execute(f"CREATE SCHEMA {quoted}")
                 for statement in _POSTGRES.split(";\n\n"): con.execute(_for_postgres(statement, quoted))
                 con.execute(_for_postgres("INSERT INTO workflow_schema VALUES (?)", quoted), (_SCHEMA_VERSION,))
-    [[version]] = con.execute(_for_postgres(_SERVER_VERSION, quoted)).fetchall()
+    [[version]] = con.execute(_for_postgres("SELECT version FROM workflow_schema", quoted)).fetchall()
     if version > _SCHEMA_VERSION:
         raise _driver().psycopg.DatabaseError(
             f"schema version {version} is newer than {_SCHEMA_VERSION}, the newest that this release of "
@@ -1315,25 +1312,24 @@ class _Pool:
 # %% ../nbs/state_store.ipynb #connecting
 class _Connecting(_Pool):
     "How they are made."
-    def connect(self, deadline: float = 0) -> Any:
-        "A new one; until then, a server that is about to start again is waited for."
-        while True:
-            wait = self.timeout if not deadline else deadline - time.monotonic()
-            try: con = _driver().Connection.connect(
-                self.conninfo, autocommit=True, client_encoding="utf8",
-                cursor_factory=self.driver.RawCursor, connect_timeout=max(2, int(wait)),
-                fallback_application_name="cjm_workflow_state")
-            except self.driver.OperationalError as error:
-                if time.monotonic() + 0.1 < deadline: time.sleep(0.1)
-                elif not deadline: raise
-                else: raise self.driver.OperationalError(
-                    f"no connection for timeout={self.timeout} seconds: {error}") from error
-            else: break
+    def connect(self, wait: float) -> Any:
+        con = _driver().Connection.connect(
+            self.conninfo, autocommit=True, client_encoding="utf8", cursor_factory=self.driver.RawCursor,
+            connect_timeout=max(2, int(wait)), fallback_application_name="cjm_workflow_state")
         con.patience = self.timeout + 1
         if not self.prepare: con.prepare_threshold = None
         con.adapters.register_dumper(int, self.driver.types.numeric.Int8BinaryDumper)  # one type: one prepared text
         self.made.add(con)
         return con
+
+    def reconnect(self, deadline: float) -> Any:
+        "Until then, a server that is about to start again is waited for."
+        while True:
+            try: return self.connect(deadline - time.monotonic())
+            except self.driver.OperationalError as error:
+                if time.monotonic() + 0.1 >= deadline: raise self.driver.OperationalError(
+                    f"no connection for timeout={self.timeout} seconds: {error}") from error
+            time.sleep(0.1)
 
 # %% ../nbs/state_store.ipynb #lending
 class _Lending(_Connecting):
@@ -1344,7 +1340,7 @@ class _Lending(_Connecting):
             except IndexError: break  # another thread was faster
             if time.monotonic() - since < _IDLE and _alive(con): return con
             con.close()
-        return self.connect(deadline)
+        return self.reconnect(deadline)
 
     def take_back(self, con: Any) -> None:
         try:
@@ -1355,7 +1351,7 @@ class _Lending(_Connecting):
 
     def open(self) -> None:
         with _forks.adding: _forks.servers.add(self)
-        with self.named, self.connect() as con: _prepare_server(con, self.schema, self.quoted)
+        with self.named, self.connect(self.timeout) as con: _prepare_server(con, self.schema, self.quoted)
 
     def rest(self) -> None:
         "Close what is not in use."
@@ -1534,11 +1530,11 @@ class _Postgres(_Committing):
         except self.driver.Error as error:
             if self.turns is not turns:
                 raise self.driver.ProgrammingError(f"{_IN_BLOCK}: {self.named.name}") from None
-            if not begun and con is not None and con.closed: raise self.driver.OperationalError(
-                f"the connection broke, and nothing was written ({error}): {self.named.name}") from error
-            if not begun or not con.closed:
+            if con is None or not con.closed:
                 if ours: self.named.explain(error)
                 raise
+            if not begun: raise self.driver.OperationalError(
+                f"the connection broke, and nothing was written ({error}): {self.named.name}") from error
             self.outcome(begun, error)
         finally:
             turns.discard(turn)
@@ -2671,17 +2667,21 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
         self._open()
 
     def _check(self, flow_id: Any, session_id: Any, ask: Optional[_Ask] = None, **texts: Any) -> None:
-        super()._check(flow_id, session_id, ask)
-        if ask and ask.scope: texts["step_id"] = json.loads(ask.scope[0])[len("_step_"):]
-        if ask and ask.label is not None: texts["undo_label"] = ask.label
-        if ask and ask.group is not None: texts["undo_group"] = ask.group
-        self._check_texts(flow_id=flow_id, session_id=session_id, **texts)
+        super()._check(flow_id, session_id, ask, **texts)
+        self._check_held(flow_id=flow_id, session_id=session_id)
+        if ask is None: return
+        self._check_held(undo_label=ask.label, undo_group=ask.group)
+        if ask.scope: self._check_held(step_id=json.loads(ask.scope[0])[len("_step_"):])
 
     def _check_texts(self, **texts: Any) -> None:
         super()._check_texts(**texts)
+        self._check_held(**texts)
+
+    def _check_held(self, **texts: Optional[str]) -> None:
+        "Refuse what the server can't hold."
         for argument, text in texts.items():
             if text and "\0" in text: raise ValueError(f"{argument} holds NUL, which PostgreSQL can't: {text!r}")
-            if argument.endswith(("flow_id", "session_id")) and 2 * len(text.encode()) > _LONGEST:
+            if text and argument.endswith(("flow_id", "session_id")) and 2 * len(text.encode()) > _LONGEST:
                 raise ValueError(f"{argument} has more than {_LONGEST // 2:,} bytes, which PostgreSQL can't index")
 
     def _check_paths(self, argument: str, paths: Iterable[_Path]) -> None:

@@ -24,6 +24,17 @@ def orders():
 
 def wait_for_go(): next(orders())
 
+def in_child(work):
+    "`work()` in a forked child, which ends without going back; an error in it fails the parent."
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally: os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+
 def in_threads(count, work):
     "`work(i)` in so many threads that start at once; the first error is raised."
     barrier = threading.Barrier(count)
@@ -357,16 +368,11 @@ def fork_while_writing(path, rounds):
     threads = [threading.Thread(target=work, args=(t,)) for t in range(3)] + [threading.Thread(target=copy)]
     for thread in threads: thread.start()
     for r in range(rounds):
-        child = os.fork()
-        if not child:
-            status = 1
-            try:
-                for i in range(5): store.update_state('fork', 'children', {f'{r}-{i}': i})
-                assert store.get_state('fork', 'children', keys=[f'{r}-4']) == {f'{r}-4': 4}
-                store.close()
-                status = 0
-            finally: os._exit(status)
-        assert os.waitpid(child, 0)[1] == 0
+        def write():
+            for i in range(5): store.update_state('fork', 'children', {f'{r}-{i}': i})
+            assert store.get_state('fork', 'children', keys=[f'{r}-4']) == {f'{r}-4': 4}
+            store.close()
+        in_child(write)
     stop.set()
     for thread in threads: thread.join()
     store.update_state('fork', 'parent', {'last': True})
@@ -381,17 +387,12 @@ def fork_inside_edit(path):
     store = Store(path)
     with store.edit_step_state('fork', 's', 'review') as state:
         state['n'] = 1
-        child = os.fork()
-        if not child:
-            status = 1
-            try:
-                for use in (lambda: store.get_state('fork', 's'), lambda: store.update_state('fork', 's', {'child': 1}), lambda: Store(path)):
-                    try: use()
-                    except sqlite3.ProgrammingError as error: assert path in str(error)
-                    else: raise AssertionError('the child went on with what its parent is using')
-                status = 0
-            finally: os._exit(status)
-        assert os.waitpid(child, 0)[1] == 0
+        def go_on():
+            for use in (lambda: store.get_state('fork', 's'), lambda: store.update_state('fork', 's', {'child': 1}), lambda: Store(path)):
+                try: use()
+                except sqlite3.ProgrammingError as error: assert path in str(error)
+                else: raise AssertionError('the child went on with what its parent is using')
+        in_child(go_on)
         state['n'] += 1
     assert store.get_state('fork', 's') == {'_step_review': {'n': 2}}
     say('done')

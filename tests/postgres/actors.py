@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent.parent))
-from faults.actors import fds, in_threads, say, wait_for_go  # noqa: E402
+from faults.actors import fds, in_child, in_threads, say, wait_for_go  # noqa: E402
 
 from cjm_workflow_state import state_store  # noqa: E402
 
@@ -101,17 +101,12 @@ def fork_while_writing(options, rounds):
     threads = [threading.Thread(target=work, args=(t,)) for t in range(3)]
     for thread in threads: thread.start()
     for r in range(rounds):
-        child = os.fork()
-        if not child:
-            status = 1
-            try:
-                for i in range(3): store.update_state('fork', 'children', {f'{r}-{i}': i})
-                assert store.get_state('fork', 'children', keys=[f'{r}-2']) == {f'{r}-2': 2}
-                if r % 2: store.close()
-                gc.collect()
-                status = 0
-            finally: os._exit(status)
-        assert os.waitpid(child, 0)[1] == 0
+        def write():
+            for i in range(3): store.update_state('fork', 'children', {f'{r}-{i}': i})
+            assert store.get_state('fork', 'children', keys=[f'{r}-2']) == {f'{r}-2': 2}
+            if r % 2: store.close()
+            gc.collect()
+        in_child(write)
     stop.set()
     for thread in threads: thread.join()
     for t in range(3): assert store.get_state('fork', f'parent {t}') == {'n': counts[t]}
