@@ -65,6 +65,8 @@ def to_step(page, step):
 
 def at(page, number): expect(page.locator('[aria-current=true] .number')).to_have_text(str(number))
 
+def focused(page, name): expect(page.locator(f'[id="{name}"]')).to_be_focused()
+
 def undo_says(page, text): expect(page.locator('#undo-label')).to_have_text(text)
 
 def redo_says(page, text): expect(page.locator('#redo-label')).to_have_text(text)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from pages import TEXT, Server, at, base, notice, redo_says, session, shot, start, to_step, undo_says
+from pages import TEXT, Server, at, base, focused, notice, redo_says, session, shot, start, to_step, undo_says
 
 import axe_playwright_python
 from playwright.sync_api import expect
@@ -15,8 +15,6 @@ WRAPPED = 'The tenant shall pay the rent on the first day of\neach month, in adv
 def said(page, text): expect(page.get_by_role('status')).to_contain_text(text)
 
 def focus(page): return page.evaluate('document.activeElement.id')
-
-def focused(page, name): expect(page.locator(f'[id="{name}"]')).to_be_focused()
 
 def tab_to(page, name):
     for _ in range(80):
@@ -61,6 +59,7 @@ def test_the_whole_review_by_keyboard_alone(server, visit):
     page.keyboard.press('a')
     at(page, 2)
     page.keyboard.press('c')
+    focused(page, 'comment')  # what is typed earlier is no comment
     page.keyboard.type('Is that so?')
     page.keyboard.press('Control+Enter')
     undo_says(page, 'Undo: Comment on clause 2')

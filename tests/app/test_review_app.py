@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from pages import ROOT, TEXT, Server, at, base, notice, redo_says, session, shot, start, to_step, undo_says
+from pages import ROOT, TEXT, Server, at, base, focused, notice, redo_says, session, shot, start, to_step, undo_says
 
 import httpx
 from playwright.sync_api import expect
@@ -39,6 +39,7 @@ def test_the_whole_path(server, visit, tmp_path):
     page.keyboard.press('k')
     at(page, 2)
     page.keyboard.press('c')
+    focused(page, 'comment')
     page.keyboard.type('Ask about <the> garden & "fence"')
     page.keyboard.press('Escape')
     undo_says(page, 'Undo: Comment on clause 2')
@@ -134,6 +135,7 @@ def test_the_stale_one_of_two_tabs_is_told_and_overwrites_nothing(server, visit)
         expect(second.locator('#comment')).to_be_enabled()  # the answer is in the page
         assert session(server, first) == before
     second.keyboard.press('c')
+    focused(second, 'comment')
     second.keyboard.type('not to be lost')
     second.keyboard.press('Escape')
     second.fill('header input', 'Other name')
