@@ -76,7 +76,7 @@ def test_empty_ids_get_a_name(path):
 
 @pytest.mark.parametrize("key, state, more, why", [
     ("f:bad", "[1]", {}, "not a JSON object"), ("f:bad", "{oops", {}, "property name"), ("f:bad", b'{"a": "\xff"}', {}, "utf-8"), ("f:bad", '{"a":' + "[" * 100_000 + "]" * 100_000 + "}", {}, "recursion"),
-    ("bad", "{}", {}, "no text with a ':'"), (None, "{}", {}, "no text with a ':'"), ("f:bad", "{}", {"created_at": "yesterday"}, "yesterday")],
+    ("bad", "{}", {}, "the key is not a text of the form flow:session"), (None, "{}", {}, "the key is not a text of the form flow:session"), ("f:bad", "{}", {"created_at": "yesterday"}, "yesterday")],
     ids=["list", "no JSON", "no UTF-8", "too deep", "no colon", "no key", "no time"])
 def test_a_row_that_is_none_of_ours_stops_it_untouched(path, key, state, more, why):
     make(path, rows=[("f:good", '{"a": 1}', {}), (key, state, more)])
