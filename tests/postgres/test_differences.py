@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 
+import internals
 import pytest
 
 from cjm_workflow_state.state_store import PostgresWorkflowStateStore, SQLiteWorkflowStateStore, copy_store
@@ -273,7 +274,7 @@ def test_without_psycopg_the_extra_is_named(engine):
 def test_a_host_that_dies_inside_an_edit_does_not_hold_the_session_for_hours(postgres, engine):
     if 'host=/' in postgres.conninfo and postgres.url == postgres.conninfo: pytest.skip('the server has no TCP address')
     with closing(PostgresWorkflowStateStore(postgres.url, schema=engine.schema_name('wf'))) as store:
-        with store._db.write() as tx:
+        with internals.transaction(store) as tx:
             found = [tx.execute(f'SHOW tcp_keepalives_{name}').fetchall() for name in ('idle', 'interval', 'count')]
         assert found == [[('10',)], [('5',)], [('3',)]]
 
@@ -306,7 +307,7 @@ def test_waiting_writers_leave_a_connection_to_those_who_read(engine):
     writers = [threading.Thread(target=store.update_state, args=(F, S, {f'{n}': n})) for n in range(4)]
     with store.edit_state(F, S) as state:
         for writer in writers: writer.start()
-        while len(store._db.turns) < 5: time.sleep(0.01)  # all of them wait
+        while internals.pending_writes(store) < 5: time.sleep(0.01)  # all of them wait
         assert store.get_state(F, S) == {'n': 0}
         state['n'] = 1
     for writer in writers: writer.join(30)
