@@ -1,4 +1,4 @@
-"The engines that tests run on, and a PostgreSQL server for those that need one."
+"The engines that tests run on, and a PostgreSQL server for the tests that need one."
 import os
 from contextlib import closing
 
@@ -6,21 +6,21 @@ import pytest
 
 from cjm_workflow_state.state_store import PostgresWorkflowStateStore
 from engines import make_engine
-from postgres.server import PostgresServer, given, missing
+from postgres.server import PostgresServer, external_server, missing_requirement
 
 
 def pytest_runtest_setup(item):
-    "What needs PostgreSQL skips where there is none; with `REQUIRE_POSTGRES=1` it fails."
-    on_it = getattr(item, 'callspec', None) and item.callspec.params.get('engine') == 'postgres'
-    if not on_it and not {'postgres', 'own_server'} & {*item.fixturenames}: return
-    reason = missing(programs_too='own_server' in item.fixturenames or not given())
+    "Skip tests that need PostgreSQL if it is missing, with the reason; with `REQUIRE_POSTGRES=1`, fail them."
+    on_postgres = getattr(item, 'callspec', None) and item.callspec.params.get('engine') == 'postgres'
+    if not on_postgres and not {'postgres', 'own_server'} & {*item.fixturenames}: return
+    reason = missing_requirement(programs_too='own_server' in item.fixturenames or not external_server())
     if reason: (pytest.fail if os.environ.get('REQUIRE_POSTGRES') == '1' else pytest.skip)(reason)
 
 
 @pytest.fixture(scope='session')
 def postgres():
-    "A server that all tests share; each store has a schema of its own in it."
-    server = given()
+    "A server that all tests share; each store uses its own schema."
+    server = external_server()
     if server: yield server
     else:
         with PostgresServer() as server: yield server
@@ -28,7 +28,7 @@ def postgres():
 
 @pytest.fixture
 def own_server():
-    "A server that the test may stop and kill, and that doesn't forget what it has acknowledged."
+    "A server that the test may stop and kill; acknowledged commits survive that."
     with PostgresServer(fsync=True) as server: yield server
 
 

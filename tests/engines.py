@@ -1,4 +1,4 @@
-"Opens stores on any engine, and looks at what they have stored."
+"Opens stores on each engine, and shows tests what they have written."
 import os
 import sqlite3
 import uuid
@@ -8,17 +8,22 @@ from cjm_workflow_state.state_store import PostgresWorkflowStateStore, SQLiteWor
 
 
 class Engine:
-    "Opens stores. A name stands for a place: stores of one name share their data. In the end all of it is gone."
-    takes_nul = True  # in ids and labels
+    "Opens stores and deletes their data at the end. Stores that are opened under the same name share their data."
+    supports_nul = True  # in ids and labels
 
     def __init__(self): self.stores = {}
 
+    def new_store(self, name, **options):
+        "A store on the data called `name`."
+        raise NotImplementedError
+
     def open(self, name='wf', **options):
-        store = self.make(name, **options)
+        store = self.new_store(name, **options)
         self.stores.setdefault(name, []).append(store)
         return store
 
     def drop(self, name='wf'):
+        "Close the stores on the data called `name`, and delete that data."
         for store in self.stores.pop(name, []): store.close()
         self.remove(name)
 
@@ -28,29 +33,31 @@ class Engine:
     def remove(self, name): pass
 
     def written(self):
-        "Bytes that have been written to the disk until now, or `None`."
+        "Bytes written to the disk so far, or `None` if this engine does not report that."
 
     def view(self, name='wf'):
-        "The states as JSON, in the view that is there for other tools."
+        "The states as JSON, read from the view for other tools; empty if this engine has no such view."
         return []
 
 
-class Memory(Engine):
-    def make(self, name, **options): return SQLiteWorkflowStateStore(':memory:', **options)
+class MemoryEngine(Engine):
+    "SQLite in memory: each store has its own data."
+    def new_store(self, name, **options): return SQLiteWorkflowStateStore(':memory:', **options)
 
 
-class Files(Engine):
+class FileEngine(Engine):
+    "SQLite files: one folder and one file for each name."
     def __init__(self, folder):
         super().__init__()
         self.folder = folder
 
     def path(self, name): return self.folder/name/'wf.db'
 
-    def make(self, name, **options): return SQLiteWorkflowStateStore(self.path(name), **options)
+    def new_store(self, name, **options): return SQLiteWorkflowStateStore(self.path(name), **options)
 
     def remove(self, name):
         path = self.path(name)
-        assert os.listdir(path.parent) == ['wf.db']  # closing leaves one file
+        assert os.listdir(path.parent) == ['wf.db'], 'a closed store must leave one file'
         with closing(self.connect(name)) as con: assert con.execute('PRAGMA integrity_check').fetchall() == [('ok',)]
         path.unlink()
         path.parent.rmdir()
@@ -59,7 +66,7 @@ class Files(Engine):
         if not os.path.exists('/proc/self/io'): return None
         with open('/proc/self/io') as lines: return int(dict(line.split(': ') for line in lines)['wchar'])
 
-    # what other tools see
+    # what other programs see
 
     def connect(self, name='wf'): return sqlite3.connect(self.path(name))
 
@@ -70,28 +77,29 @@ class Files(Engine):
     def schema(self, con, name='wf'): return con.execute('SELECT name, sql FROM sqlite_master ORDER BY name').fetchall()
 
     def content(self, con, name='wf'):
-        "All that is stored, row by row."
+        "All rows of all tables, and the schema."
         tables = 'workflow_session', 'workflow_value', 'workflow_undo'
         rows = [con.execute(f'SELECT * FROM {table} ORDER BY rowid').fetchall() for table in tables]
         return [*rows, self.schema(con, name)]
 
 
-class Schemas(Engine):
-    "Of a PostgreSQL server."
-    takes_nul = False
+class PostgresEngine(Engine):
+    "A PostgreSQL server: one schema for each name."
+    supports_nul = False
 
     def __init__(self, server):
         super().__init__()
         self.server, self.prefix = server, f'test_{uuid.uuid4().hex[:12]}'
 
-    def name_of(self, name): return f'{self.prefix}_{name}'
+    def schema_name(self, name): return f'{self.prefix}_{name}'
 
-    def make(self, name, **options):
-        options = {'schema': self.name_of(name), 'max_size': 4, **options}
+    def new_store(self, name, **options):
+        options = {'schema': self.schema_name(name), 'max_size': 4, **options}
         return PostgresWorkflowStateStore(self.server.conninfo, **options)
 
     def remove(self, name):
-        with closing(self.connect(name)) as con: con.execute(f'DROP SCHEMA IF EXISTS "{self.name_of(name)}" CASCADE')
+        with closing(self.connect(name)) as con:
+            con.execute(f'DROP SCHEMA IF EXISTS "{self.schema_name(name)}" CASCADE')
 
     def written(self):
         with closing(self.connect()) as con:
@@ -104,15 +112,17 @@ class Schemas(Engine):
     def schema(self, con, name='wf'):
         return con.execute('''SELECT relname, relkind, attname, atttypid FROM pg_class
             JOIN pg_namespace ON relnamespace = pg_namespace.oid JOIN pg_attribute ON attrelid = pg_class.oid
-            WHERE nspname = %s ORDER BY relname, attnum''', [self.name_of(name)]).fetchall()
+            WHERE nspname = %s ORDER BY relname, attnum''', [self.schema_name(name)]).fetchall()
 
     def content(self, con, name='wf'):
-        schema, place = self.schema(con, name), self.name_of(name)
+        schema, schema_name = self.schema(con, name), self.schema_name(name)
         tables = sorted({table for table, kind, *_ in schema if kind in 'rp'})  # ordinary and partitioned
-        rows = [con.execute(f'SELECT * FROM "{place}".{table} ORDER BY tableoid, ctid').fetchall() for table in tables]
+        rows = [con.execute(f'SELECT * FROM "{schema_name}".{table} ORDER BY tableoid, ctid').fetchall()
+                for table in tables]
         return [schema, *rows]
 
 
 def make_engine(kind, request):
-    if kind == 'postgres': return Schemas(request.getfixturevalue('postgres'))
-    return Files(request.getfixturevalue('tmp_path')) if kind == 'file' else Memory()
+    "The engine called `memory`, `file` or `postgres`."
+    if kind == 'postgres': return PostgresEngine(request.getfixturevalue('postgres'))
+    return FileEngine(request.getfixturevalue('tmp_path')) if kind == 'file' else MemoryEngine()

@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 
 import pytest
 
-from .processes import Actor
+from .processes import Child
 
 SECTOR = 512  # bytes that a disk writes whole
 HEAD = struct.Struct('=QqIc')
@@ -130,10 +130,10 @@ class Disk:
         build(self.root, str(dest))
         return f'names: {names}, data: {data}, after call {self.count}'
 
-def record(folder, trace, actor, *args):
-    "The calls of an actor in `folder`, and the disk as it was before them."
+def record(folder, trace, child, *args):
+    "The calls of a child in `folder`, and the disk as it was before them."
     disk = Disk(folder)
-    done = Actor(actor, *args, before=under_shim(folder, trace))
+    done = Child(child, *args, before=under_shim(folder, trace))
     said = done.end()
     content, at, calls = Path(trace).read_bytes(), 0, []
     while at < len(content):

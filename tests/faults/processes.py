@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-ACTORS = str(Path(__file__).with_name('actors.py'))
+SCRIPTS = str(Path(__file__).with_name('subprocess_scripts.py'))
 
-class Actor:
-    "A process that runs one function of actors.py."
+class Child:
+    "A process that runs one function of subprocess_scripts.py."
     def __init__(self, name, *args, before=(), longest=300):
         self.name, self.errors = name, tempfile.TemporaryFile()
-        self.process = subprocess.Popen([*before, sys.executable, ACTORS, name, json.dumps(args)],
+        self.process = subprocess.Popen([*before, sys.executable, SCRIPTS, name, json.dumps(args)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
         self.guard = threading.Timer(longest, self.process.kill)  # a child that hangs must not hang the tests
         self.guard.daemon = True
@@ -69,8 +69,8 @@ class Actor:
     def failure(self): return f'{self.name} ended with {self.process.poll()}:\n{self.complaint()}'
 
 def run(name, *args, **kw):
-    "The figures that an actor gives in its last line."
-    return json.loads(Actor(name, *args, **kw).end()[-1])
+    "The figures that a child gives in its last line."
+    return json.loads(Child(name, *args, **kw).end()[-1])
 
 def check_file(path):
     "What must hold for any file, whatever happened to its writers."

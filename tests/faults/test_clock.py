@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cjm_workflow_state import state_store
+import internals
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
 
 NOON = 1_750_000_000 * 10**9
@@ -16,7 +16,7 @@ HOUR = 3600 * 10**9
 def clock(monkeypatch):
     "The clock of the store, in nanoseconds; it stands still until it is set."
     hands = SimpleNamespace(ns=NOON)
-    monkeypatch.setattr(state_store, 'time', SimpleNamespace(time_ns=lambda: hands.ns, monotonic=state_store.time.monotonic, sleep=state_store.time.sleep))
+    internals.set_clock(monkeypatch, lambda: hands.ns)
     return hands
 
 def newest_first(store): return [s.session_id for s in store.list_sessions('f')]

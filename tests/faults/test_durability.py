@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from .processes import Actor
+from .processes import Child
 
 def syncs(folder, synchronous, writes):
     "For each write, the files that were synced before its call returned."
@@ -15,7 +15,7 @@ def syncs(folder, synchronous, writes):
     words = ['strace', '-f', '-qq', '-y', '-e', 'trace=write,fsync,fdatasync', '-o', str(trace)]
     tried = subprocess.run([*words, 'true'], capture_output=True, text=True)
     if tried.returncode: pytest.skip(f'strace is not allowed here: {tried.stderr.strip()}')
-    assert Actor('write_and_say', str(folder/'wf.db'), synchronous, writes, before=words).end()[-1] == f'written {writes - 1}'
+    assert Child('write_and_say', str(folder/'wf.db'), synchronous, writes, before=words).end()[-1] == f'written {writes - 1}'
     counts, seen = [], []
     for line in trace.read_text().splitlines():
         sync = re.search(r'(fsync|fdatasync)\(\d+<(.*?)>\)\s+= 0', line)

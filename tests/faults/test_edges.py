@@ -348,17 +348,19 @@ def test_log_stays_small(tmp_path):
             for thread in threads: thread.join()
     assert largest < 64e6
 
-KILLED = """
+KILLED = r"""
+    import re
     from pathlib import Path
-    store = Store(sys.argv[1])
-    module = sys.modules["cjm_workflow_state.state_store"]
-    def stop(*made):
-        Path(f"{made[2]}-journal").touch()
+    path = Path(sys.argv[1])
+    store = Store(path)
+    def stop(number):
+        for name in os.listdir(path.parent):
+            if re.fullmatch(r"wf\.db\.copy\.[0-9a-f]{32}\.part", name): (path.parent/f"{name}-journal").touch()
         if sys.argv[2] == "kill": os._exit(9)
         print("in the middle", flush=True)
         sys.stdin.read()
-    module._fill = stop
-    store.backup(sys.argv[1] + ".copy")
+    os.fsync = stop  # the backup syncs its copy before it renames it
+    store.backup(f"{path}.copy")
     """
 
 @pytest.mark.skipif(os.name != 'posix', reason='there a file that is open is kept by the system itself')

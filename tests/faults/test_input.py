@@ -67,7 +67,7 @@ class Watched:
     def good_text(self, value):
         "What is a str to a database: no half of a surrogate pair, and to PostgreSQL no NUL."
         if not isinstance(value, str) or re.search('[\ud800-\udfff]', value): return False
-        return self.engine.takes_nul or '\0' not in value
+        return self.engine.supports_nul or '\0' not in value
 
     def good_id(self, value): return self.good_text(value) and value != ''
 
@@ -139,7 +139,7 @@ def test_ids(engine, rounds, figures):
         assert store.get_state(flow, session) == {f'_step_{step}': {'at': step}} and store.get_step_state(flow, session, step) == {'at': step}
         assert store.get_undo_history(flow, session, step).undo[0].label == f'To {step}'
         assert isinstance(store._repr_markdown_(), str)
-        near = {flow.swapcase(), flow + ':', flow + '_', flow + '%', flow + ' ', normalize('NFC', flow), normalize('NFD', flow), *([flow + '\0'] if engine.takes_nul else [])} - {flow}
+        near = {flow.swapcase(), flow + ':', flow + '_', flow + '%', flow + ' ', normalize('NFC', flow), normalize('NFD', flow), *([flow + '\0'] if engine.supports_nul else [])} - {flow}
         for other in near:
             assert not store.session_exists(other, session)
             store.create_session(other, session)
@@ -156,7 +156,7 @@ def test_states(engine, rounds, figures):
     @play(engine, rounds, figures, states, labels, labels)
     def _(watched, state, label, group):
         store = watched.store
-        if not engine.takes_nul and isinstance(state, dict) and '_step_\0' in state: return  # an id, in a key
+        if not engine.supports_nul and isinstance(state, dict) and '_step_\0' in state: return  # an id, in a key
         ways = {'update_state': lambda **kw: store.update_state('f', 's', state, **kw), 'edit_state': lambda **kw: edit(store.edit_state('f', 's', **kw)),
                 'update_step_state': lambda **kw: store.update_step_state('f', 's', 'a', state, **kw),
                 'edit_step_state': lambda **kw: edit(store.edit_step_state('f', 's', 'a', **kw))}
@@ -296,7 +296,7 @@ def test_sql_injection(engine, figures):
     watched = Watched(engine)
     store, calls = watched.store, 0
     schema = engine.schema(watched.con)
-    texts = [evil for evil in EVIL if engine.takes_nul or '\0' not in evil]
+    texts = [evil for evil in EVIL if engine.supports_nul or '\0' not in evil]
     for evil in texts:
         for name, parameter, args in evil_calls(evil):
             store.update_state('f', 's', {'n': 1, '_step_a': {'n': 1}})

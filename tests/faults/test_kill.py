@@ -12,7 +12,7 @@ import pytest
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
 
 from .clicks import HERE, Model
-from .processes import Actor, check_file, files, is_old, old_file
+from .processes import Child, check_file, files, is_old, old_file
 
 def last(lines): return int(lines[-1]) if lines else -1
 
@@ -22,8 +22,8 @@ def test_killed_writers(tmp_path, rounds, figures):
     path, writes, said = str(tmp_path/'wf.db'), 0, {}
     with Store(path) as store:
         for _ in range(rounds):
-            actors = [Actor('write_on', path, me, 3) for me in 'ab']
-            for line in actors[0].kill_at_random(.15) + actors[1].kill_at_random(.05):
+            children = [Child('write_on', path, me, 3) for me in 'ab']
+            for line in children[0].kill_at_random(.15) + children[1].kill_at_random(.05):
                 name, n = line.split()
                 said[name] = int(n), int(n)
                 writes += 2
@@ -49,7 +49,7 @@ def test_killed_migration(tmp_path, rounds, figures):
         folder = tmp_path/f'{r}'
         folder.mkdir()
         paths = [str(shutil.copy(tmp_path/'old.db', folder/f'{i}.db')) for i in range(20)]
-        migrated = last(Actor('migrate_on', paths).kill_at_random(.1))
+        migrated = last(Child('migrate_on', paths).kill_at_random(.1))
         assert migrated < len(paths) - 1  # it was still at work
         assert not any(map(is_old, paths[:migrated + 1])) and all(map(is_old, paths[migrated + 2:]))
         hit = paths[migrated + 1]
@@ -67,7 +67,7 @@ def test_killed_backup(tmp_path, rounds, figures):
     path, dest = str(tmp_path/'wf.db'), str(tmp_path/'copies'/'copy.db')
     done, parts, left = 0, 0, set()
     for _ in range(rounds):
-        done, before = max(done, last(Actor('back_up_on', path, dest).kill_at_random(.1))), left
+        done, before = max(done, last(Child('back_up_on', path, dest).kill_at_random(.1))), left
         left = set(files(tmp_path/'copies')) - {'copy.db'} if done else set()
         parts += bool(left - before)
         with Store(path) as store: now = [store.get_state('backup', session) for session in '012']
@@ -103,7 +103,7 @@ def test_killed_pruning(tmp_path, rounds, figures):
     sessions_to_prune(tmp_path/'full.db', flows)
     for _ in range(rounds):
         path = str(shutil.copy(tmp_path/'full.db', tmp_path/'wf.db'))
-        pruned = last(Actor('prune_on', path, flows).kill_at_random(.04))
+        pruned = last(Child('prune_on', path, flows).kill_at_random(.04))
         assert pruned < flows - 1  # it was still at work
         with Store(path) as store:
             counts = [store.count_sessions(f'flow {f}') for f in range(flows)]
@@ -125,7 +125,7 @@ def test_killed_clicking(tmp_path, rounds, figures):
         folder = tmp_path/f'{r}'
         folder.mkdir()
         path = str(folder/'wf.db')
-        done = last(Actor('click_on', path).kill_at_random(.06)) + 1
+        done = last(Child('click_on', path).kill_at_random(.06)) + 1
         with Store(path, max_undo_depth=100_000) as store:
             now = next((m for m in (Model(done), Model(done + 1)) if m.same(store)), None)
             assert now, 'a change without its entry, or an entry without its change'
@@ -143,10 +143,10 @@ def test_killed_clicking(tmp_path, rounds, figures):
 @pytest.mark.rounds(60, 500)
 def test_two_processes_edit_different_steps(tmp_path, rounds, figures):
     path = str(tmp_path/'wf.db')
-    actors = [Actor('two_tabs', path, step, rounds) for step in ('left', 'right')]
-    for actor in actors: actor.ready()
-    for actor in actors: actor.go()
-    for actor in actors: assert actor.end() == ['done']
+    children = [Child('two_tabs', path, step, rounds) for step in ('left', 'right')]
+    for child in children: child.ready()
+    for child in children: child.go()
+    for child in children: assert child.end() == ['done']
     with Store(path) as store:
         for step in ('left', 'right'):
             assert store.get_step_state('tabs', 'shared', step) == {'n': rounds, **{f'field {i}': i for i in range(rounds)}}
@@ -160,10 +160,10 @@ def test_two_processes_edit_different_steps(tmp_path, rounds, figures):
 @pytest.mark.rounds(100, 1000)
 def test_two_processes_edit_one_step(tmp_path, rounds, figures):
     path = str(tmp_path/'wf.db')
-    actors = [Actor('increment', path, 'same', rounds) for _ in range(2)]
-    for actor in actors: actor.ready()
-    for actor in actors: actor.go()
-    for actor in actors: assert actor.end() == ['done']
+    children = [Child('increment', path, 'same', rounds) for _ in range(2)]
+    for child in children: child.ready()
+    for child in children: child.go()
+    for child in children: assert child.end() == ['done']
     with Store(path) as store:
         assert store.get_step_state('tabs', 'shared', 'same') == {'n': 2 * rounds}
         assert len(store.undo('tabs', 'shared', 'same', count=2 * rounds)) == 2 * rounds
@@ -181,14 +181,14 @@ def test_killed_among_many_calls(tmp_path, rounds, figures):
     figures |= dict.fromkeys(('kills', 'calls', 'acknowledged_writes', 'lost', 'half'), 0)
     for _ in range(kills // 2):
         for file in numbers: file.write_bytes(bytes(16 * threads))
-        actors = [Actor('call_on', path, str(file), file.name, threads) for file in numbers]
-        for actor in actors: actor.ready()
+        children = [Child('call_on', path, str(file), file.name, threads) for file in numbers]
+        for child in children: child.ready()
         def enough(): return sum(sum(one[1::2]) for one in said()) >= calls / kills * 2
-        while not enough() and all(actor.process.poll() is None for actor in actors): time.sleep(.01)
+        while not enough() and all(child.process.poll() is None for child in children): time.sleep(.01)
         time.sleep(random.uniform(0, .02))
-        for actor in actors:
-            assert actor.process.poll() is None, actor.failure()
-            actor.kill()
+        for child in children:
+            assert child.process.poll() is None, child.failure()
+            child.kill()
         with Store(path) as store:
             counts = store.get_state('calls', 'counts')
             figures['half'] += counts.pop('all', 0) != sum(counts.values())

@@ -6,15 +6,15 @@ import pytest
 
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
 
-from .processes import Actor, check_file, files, is_old, old_file, run
+from .processes import Child, check_file, files, is_old, old_file, run
 
 PROCESSES = THREADS = 8
 
 @pytest.mark.rounds(10, 100)
 def test_load(tmp_path, rounds, figures):
     path = str(tmp_path/'wf.db')
-    actors = [Actor('load', path, p, THREADS, rounds) for p in range(PROCESSES)]
-    done = [json.loads(actor.end()[-1]) for actor in actors]
+    children = [Child('load', path, p, THREADS, rounds) for p in range(PROCESSES)]
+    done = [json.loads(child.end()[-1]) for child in children]
     names = [f'{p}-{t}' for p in range(PROCESSES) for t in range(THREADS)]
     with Store(path) as store:
         state = store.get_state('load', 'shared')
@@ -38,31 +38,31 @@ def test_load(tmp_path, rounds, figures):
 def test_merges_into_a_session_that_was_not_there(tmp_path, rounds, figures):
     path, keys = str(tmp_path/'wf.db'), 10
     with Store(path) as store:
-        actors = [Actor('merge', path, p, THREADS, keys) for p in range(4)]
-        for actor in actors: actor.ready()
+        children = [Child('merge', path, p, THREADS, keys) for p in range(4)]
+        for child in children: child.ready()
         for r in range(rounds):
-            for actor in actors: actor.go(f'session {r}')
-            for actor in actors: assert actor.line() == 'done', actor.failure()
+            for child in children: child.go(f'session {r}')
+            for child in children: assert child.line() == 'done', child.failure()
             expected = {f'{p}-{t}-{k}': [p, t, k] for p in range(4) for t in range(THREADS) for k in range(keys)}
             assert store.get_state('merge', f'session {r}') == expected
             assert store.get_session_summary('merge', f'session {r}').revision == len(expected)
-        for actor in actors: actor.end()
+        for child in children: child.end()
     figures |= {'sessions': rounds, 'processes': 4, 'threads': THREADS, 'merges': rounds * len(expected)}
 
 def open_at_once(folder, rounds, prepare):
-    actors = [Actor('open_and_write', f'{p}') for p in range(PROCESSES)]
-    for actor in actors: actor.ready()
+    children = [Child('open_and_write', f'{p}') for p in range(PROCESSES)]
+    for child in children: child.ready()
     for r in range(rounds):
         path = str(folder/f'{r}.db')
         states = prepare(path)
-        for actor in actors: actor.go(path)
-        for actor in actors: assert actor.line() == 'done', actor.failure()
+        for child in children: child.go(path)
+        for child in children: assert child.line() == 'done', child.failure()
         check_file(path)
         with Store(path) as store:
             assert store.get_state('new', 'shared') == {f'{p}': 'x' * 100 for p in range(PROCESSES)}
             assert sum(map(store.count_sessions, store.list_flows())) == len(states) + 1
             for ids, state in states.items(): assert store.get_state(*ids) == state
-    for actor in actors: actor.end()
+    for child in children: child.end()
     assert files(folder) == sorted(f'{r}.db' for r in range(rounds))
     return {'files': rounds, 'processes': PROCESSES, 'opens': rounds * PROCESSES}
 

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from cjm_workflow_state import state_store
+import internals
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
 
 PAGE, SESSIONS = 4096, 40
@@ -13,12 +13,8 @@ PAGE, SESSIONS = 4096, 40
 @pytest.fixture
 def statements(monkeypatch):
     "Every statement that the store runs."
-    seen, connect = [], state_store._SQLite.connect
-    def connect_and_watch(db):
-        con = connect(db)
-        con.set_trace_callback(seen.append)
-        return con
-    monkeypatch.setattr(state_store._SQLite, 'connect', connect_and_watch)
+    seen = []
+    internals.watch_connections(monkeypatch, lambda con: con.set_trace_callback(seen.append))
     return seen
 
 def fill(path):

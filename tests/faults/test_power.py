@@ -7,18 +7,18 @@ import pytest
 
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
 
-from .actors import copied
+from .subprocess_scripts import copied
 from .clicks import HERE, Model
 from .power import images, record
 from .processes import check_file, is_old, old_file
 
-def power_lost(folder, rounds, figures, expect, actor, *args, prepare=lambda live: None):
-    "Record `actor`, then `expect(image, marks)` of each image: raises `Lost` or any other error."
+def power_lost(folder, rounds, figures, expect, child, *args, prepare=lambda live: None):
+    "Record `child`, then `expect(image, marks)` of each image: raises `Lost` or any other error."
     live, built = folder/'live', folder/'images'
     for one in (live, built): one.mkdir()
     prepare(live)
     args = [str(live/arg[2:]) if str(arg).startswith('./') else arg for arg in args]
-    disk, calls = record(live, folder/'trace', actor, *args)
+    disk, calls = record(live, folder/'trace', child, *args)
     figures |= {'calls': len(calls), 'images': 0, 'lost': 0, 'half': 0}
     first = None
     for image, marks, how in images(built, disk, calls, rounds, random.Random(7)):

@@ -11,10 +11,10 @@ from contextlib import closing
 
 import pytest
 
-from cjm_workflow_state import state_store
+import internals
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
 
-from .processes import Actor, check_file, files, run
+from .processes import Child, check_file, files, run
 
 needs_fork = pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system has no fork')
 
@@ -27,12 +27,12 @@ def test_fork_while_threads_write(tmp_path, rounds, figures):
 
 @needs_fork
 def test_fork_inside_an_edit_block(tmp_path):
-    assert Actor('fork_inside_edit', str(tmp_path/'wf.db')).end() == ['done']
+    assert Child('fork_inside_edit', str(tmp_path/'wf.db')).end() == ['done']
     check_file(tmp_path/'wf.db')
 
 @pytest.mark.parametrize('method', multiprocessing.get_all_start_methods())
 def test_store_sent_to_a_process_pool(tmp_path, method, figures):
-    assert Actor('pickled', str(tmp_path/'wf.db'), method).end() == ['done']
+    assert Child('pickled', str(tmp_path/'wf.db'), method).end() == ['done']
     assert files(tmp_path) == ['wf.db']
     figures |= {'writes': 42}
 
@@ -53,10 +53,10 @@ ENDS = {'falls off the end': 0, 'sys.exit': 3, 'an error': 1, 'os._exit': 3, 'in
 def test_interpreter_ends_with_an_open_store(tmp_path, how, rounds, figures):
     path = tmp_path/'wf.db'
     for _ in range(rounds):
-        actor = Actor('end_with_open_store', str(path), how)
-        lines = actor.rest()
-        assert lines == ['done'] and actor.process.returncode == ENDS[how], actor.failure()
-        complaint = actor.complaint()
+        child = Child('end_with_open_store', str(path), how)
+        lines = child.rest()
+        assert lines == ['done'] and child.process.returncode == ENDS[how], child.failure()
+        complaint = child.complaint()
         assert complaint.endswith('SystemError: on purpose\n') and complaint.count('Error') == 2 if how == 'an error' else not complaint, complaint
         if how not in ('os._exit', 'daemon threads'): assert files(tmp_path) == ['wf.db']
         with Store(path) as store:
@@ -78,21 +78,21 @@ def test_keyboard_interrupt_while_waiting_for_another_writer(tmp_path, rounds, f
     path = tmp_path/'wf.db'
     with Store(path) as store: store.create_session('c', 's')
     with closing(sqlite3.connect(path, isolation_level=None, timeout=1)) as writer:
-        actor = Actor('wait_for_lock', str(path))
-        actor.ready()
+        child = Child('wait_for_lock', str(path))
+        child.ready()
         for i in range(rounds):
             writer.execute('BEGIN IMMEDIATE')
-            actor.go()
-            assert actor.line() == 'waiting'
+            child.go()
+            assert child.line() == 'waiting'
             time.sleep(random.uniform(0, .02))  # any instant of its waiting
-            actor.process.send_signal(signal.SIGINT)
+            child.process.send_signal(signal.SIGINT)
             writer.execute('COMMIT')
-            assert actor.line() == 'interrupted'
+            assert child.line() == 'interrupted'
             writer.execute('BEGIN IMMEDIATE')  # the interrupted one holds nothing
             writer.execute('COMMIT')
-            actor.go()
-            assert actor.line() == 'done', actor.failure()
-        actor.end()
+            child.go()
+            assert child.line() == 'done', child.failure()
+        child.end()
     with Store(path) as store: assert store.get_state('c', 's') == {'n': rounds - 1}
     figures |= {'interrupts': rounds, 'locks_left': 0}
 
@@ -106,8 +106,8 @@ def test_keyboard_interrupt_anywhere(tmp_path, rounds, figures):
 @pytest.mark.parametrize('timeout', [0, 0.1])
 def test_timeout(tmp_path, timeout, monkeypatch, figures):
     "While another process, or another thread's edit block, does not let go: reads go on, writes are refused in the end, and go on afterwards."
-    path, opened, connect = tmp_path/'wf.db', [], state_store._SQLite.connect
-    monkeypatch.setattr(state_store._SQLite, 'connect', lambda db: opened.append(connect(db)) or opened[-1])
+    path, opened = tmp_path/'wf.db', []
+    internals.watch_connections(monkeypatch, opened.append)
     with Store(path, timeout=timeout) as store, closing(sqlite3.connect(path, isolation_level=None)) as writer:
         store.update_state('f', 's', {'n': 1})
         writes = [lambda: store.update_state('f', 's', {'n': 2}), lambda: store.create_session('f', 'new'), lambda: store.delete_session('f', 's'),

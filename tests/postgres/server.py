@@ -137,17 +137,17 @@ class PostgresServer:
     def __exit__(self, *error): self.remove()
 
 
-class GivenServer:
+class ExternalServer:
     "One that is there already, by `DATABASE_URL` or by libpq's own variables (`PGHOST`); nobody may stop it."
     def __init__(self): self.conninfo = self.url = os.environ.get('DATABASE_URL', '')
 
 
-def given():
+def external_server():
     "The server that the environment names, or `None`."
-    return GivenServer() if os.environ.get('DATABASE_URL') or os.environ.get('PGHOST') else None
+    return ExternalServer() if os.environ.get('DATABASE_URL') or os.environ.get('PGHOST') else None
 
 
-def missing(programs_too=True):
+def missing_requirement(programs_too=True):
     "What a test on PostgreSQL needs and this machine doesn't have, as a sentence, or `None`."
     try: import psycopg  # noqa: F401
     except ImportError as error: return f'PostgreSQL: {error}; pip install "cjm-workflow-state[postgres]"'

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 
+import internals
 import pytest
 
 from cjm_workflow_state.state_store import PostgresWorkflowStateStore, SQLiteWorkflowStateStore, copy_store
@@ -133,7 +134,7 @@ def test_timeout_says_for_what_it_has_waited(engine):
 
 @on_postgres
 def test_a_user_who_owns_the_schema_alone_can_use_it(engine, store):
-    user, schema = f'app_{uuid.uuid4().hex[:8]}', engine.name_of('owned')
+    user, schema = f'app_{uuid.uuid4().hex[:8]}', engine.schema_name('owned')
     with closing(engine.connect()) as con:
         con.execute(f'CREATE ROLE {user} LOGIN')
         try:
@@ -153,10 +154,10 @@ def test_schemas_and_other_peoples_tables_are_apart(engine):
     one.update_state(F, S, {'n': 1})
     assert other.list_flows() == []
     with closing(engine.connect()) as con:
-        con.execute(f'CREATE TABLE "{engine.name_of("one")}".theirs (x int)')
-        con.execute(f'INSERT INTO "{engine.name_of("one")}".theirs VALUES (7)')
+        con.execute(f'CREATE TABLE "{engine.schema_name("one")}".theirs (x int)')
+        con.execute(f'INSERT INTO "{engine.schema_name("one")}".theirs VALUES (7)')
         assert engine.open('one').get_state(F, S) == {'n': 1}
-        assert con.execute(f'SELECT x FROM "{engine.name_of("one")}".theirs').fetchall() == [(7,)]
+        assert con.execute(f'SELECT x FROM "{engine.schema_name("one")}".theirs').fetchall() == [(7,)]
 
 @on_postgres
 def test_many_that_open_a_new_schema_at_once(engine):
@@ -204,7 +205,7 @@ def test_without_prepared_statements(own_server, own_store):
 @on_postgres
 def test_host_database_and_schema_are_named_the_password_never(engine):
     conninfo = f'{engine.server.conninfo} password=geheim'
-    schema = engine.name_of('wf')
+    schema = engine.schema_name('wf')
     engine.open().update_state(F, S, {'n': 1})
     with PostgresWorkflowStateStore(conninfo, schema=schema) as store:
         copied = pickle.loads(pickle.dumps(store))
@@ -249,8 +250,8 @@ def test_names_order_and_defaults_of_the_options(engine):
 def test_a_damaged_row_is_found(engine, store):
     store.update_state(F, S, {'title': 'Lease'})
     with closing(engine.connect()) as con:
-        con.execute(f"""UPDATE "{engine.name_of('wf')}".workflow_value SET value = 'Lease'""")
-    with pytest.raises(store.DatabaseError, match=engine.name_of('wf')): store.get_state(F, S)
+        con.execute(f"""UPDATE "{engine.schema_name('wf')}".workflow_value SET value = 'Lease'""")
+    with pytest.raises(store.DatabaseError, match=engine.schema_name('wf')): store.get_state(F, S)
     [sentence, *_] = store.check()
     assert repr(F) in sentence and repr(S) in sentence
 
@@ -272,8 +273,8 @@ def test_without_psycopg_the_extra_is_named(engine):
 @on_postgres
 def test_a_host_that_dies_inside_an_edit_does_not_hold_the_session_for_hours(postgres, engine):
     if 'host=/' in postgres.conninfo and postgres.url == postgres.conninfo: pytest.skip('the server has no TCP address')
-    with closing(PostgresWorkflowStateStore(postgres.url, schema=engine.name_of('wf'))) as store:
-        with store._db.write() as tx:
+    with closing(PostgresWorkflowStateStore(postgres.url, schema=engine.schema_name('wf'))) as store:
+        with internals.transaction(store) as tx:
             found = [tx.execute(f'SHOW tcp_keepalives_{name}').fetchall() for name in ('idle', 'interval', 'count')]
         assert found == [[('10',)], [('5',)], [('3',)]]
 
@@ -306,7 +307,7 @@ def test_waiting_writers_leave_a_connection_to_those_who_read(engine):
     writers = [threading.Thread(target=store.update_state, args=(F, S, {f'{n}': n})) for n in range(4)]
     with store.edit_state(F, S) as state:
         for writer in writers: writer.start()
-        while len(store._db.turns) < 5: time.sleep(0.01)  # all of them wait
+        while internals.pending_writes(store) < 5: time.sleep(0.01)  # all of them wait
         assert store.get_state(F, S) == {'n': 0}
         state['n'] = 1
     for writer in writers: writer.join(30)

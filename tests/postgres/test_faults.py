@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import internals
 from faults import processes
 
 from cjm_workflow_state import state_store
@@ -31,13 +32,13 @@ needs_signals = pytest.mark.skipif(os.name != 'posix', reason='no signals to one
 
 def Store(options, **other): return state_store.PostgresWorkflowStateStore(**{**options, **other})
 
-ACTORS = str(Path(__file__).with_name('actors.py'))
+SCRIPTS = str(Path(__file__).with_name('subprocess_scripts.py'))
 
-class Actor(processes.Actor):
-    "A process that runs one function of this folder's actors.py."
-    def __init__(self, name, *args): super().__init__(name, *args, before=(sys.executable, ACTORS))
+class Child(processes.Child):
+    "A process that runs one function of this folder's subprocess_scripts.py."
+    def __init__(self, name, *args): super().__init__(name, *args, before=(sys.executable, SCRIPTS))
 
-def run(name, *args): return json.loads(Actor(name, *args).end()[-1])
+def run(name, *args): return json.loads(Child(name, *args).end()[-1])
 
 @pytest.fixture(scope='module')
 def own_server():
@@ -88,10 +89,10 @@ def test_two_hosts_merge_with_a_millisecond_between(options, own_server, rounds,
     with Store(options) as store, Proxy(address(own_server), .001) as one, Proxy(address(own_server), .001) as other:
         for sessions in (1, 8):
             hosts = [{**options, 'conninfo': (one, other)[me % 2].conninfo, 'timeout': 30} for me in range(8)]
-            actors = [Actor('merge', host, me, f'{sessions} {me % sessions}', rounds) for me, host in enumerate(hosts)]
-            for actor in actors: actor.ready()
-            for actor in actors: actor.go()
-            begins, ends = zip(*[json.loads(actor.end()[-1]) for actor in actors])
+            children = [Child('merge', host, me, f'{sessions} {me % sessions}', rounds) for me, host in enumerate(hosts)]
+            for child in children: child.ready()
+            for child in children: child.go()
+            begins, ends = zip(*[json.loads(child.end()[-1]) for child in children])
             rates[sessions] = 8 * rounds / (max(ends) - min(begins))
             for at in range(sessions):
                 expected = {f'{me}-{i}': i for me in range(8) if me % sessions == at for i in range(rounds)}
@@ -103,16 +104,16 @@ def test_two_hosts_merge_with_a_millisecond_between(options, own_server, rounds,
 @pytest.mark.rounds(5, 200)
 def test_one_host_undoes_what_the_other_did(options, own_server, rounds, figures):
     with Store(options) as store, Proxy(address(own_server)) as one, Proxy(address(own_server)) as other:
-        actors = [Actor('act', {**options, 'conninfo': proxy.conninfo}) for proxy in (one, other)]
-        for actor in actors: actor.ready()
-        def told(actor, order):
-            actor.go(order)
-            return json.loads(actor.line())
+        children = [Child('act', {**options, 'conninfo': proxy.conninfo}) for proxy in (one, other)]
+        for child in children: child.ready()
+        def told(child, order):
+            child.go(order)
+            return json.loads(child.line())
         for i in range(rounds):
-            told(actors[i % 2], f'set k{i}')
-            assert told(actors[1 - i % 2], 'undo -') == [f'set k{i}']
+            told(children[i % 2], f'set k{i}')
+            assert told(children[1 - i % 2], 'undo -') == [f'set k{i}']
             assert store.get_state(F, S) == {} and store.get_undo_history(F, S).redo[0].label == f'set k{i}'
-        for actor in actors: actor.end()
+        for child in children: child.end()
     figures |= {'undone_by_the_other': rounds}
 
 # -- the server is killed
@@ -120,13 +121,13 @@ def test_one_host_undoes_what_the_other_did(options, own_server, rounds, figures
 @pytest.mark.rounds(2, 20)
 def test_server_killed_under_eight_writers(options, own_server, rounds, figures):
     with Store(options): pass
-    actors = [Actor('write_on', {**options, 'timeout': 2}, f'{me}') for me in range(8)]
-    for actor in actors: actor.ready()
-    said = [[] for _ in actors]
-    readers = [threading.Thread(target=lambda actor=actor, lines=lines: lines.extend(iter(actor.line, '')))
-               for actor, lines in zip(actors, said)]
+    children = [Child('write_on', {**options, 'timeout': 2}, f'{me}') for me in range(8)]
+    for child in children: child.ready()
+    said = [[] for _ in children]
+    readers = [threading.Thread(target=lambda child=child, lines=lines: lines.extend(iter(child.line, '')))
+               for child, lines in zip(children, said)]
     for reader in readers: reader.start()
-    for actor in actors: actor.go()
+    for child in children: child.go()
     for _ in range(rounds):
         time.sleep(random.uniform(.1, .6))
         own_server.kill()
@@ -136,12 +137,12 @@ def test_server_killed_under_eight_writers(options, own_server, rounds, figures)
     def wrote(lines): return any(line.startswith('written') for line in lines)
     def all_go_on(): return all(wrote(lines[mark:]) for lines, mark in zip(said, marks))
     until(all_go_on, 'a client does not go on by itself')
-    for actor in actors: actor.process.stdin.close()
+    for child in children: child.process.stdin.close()
     for reader in readers: reader.join()
-    for actor in actors:
-        actor.process.wait()
-        actor.guard.cancel()
-        assert actor.process.returncode == 0 and not actor.complaint(), actor.failure()
+    for child in children:
+        child.process.wait()
+        child.guard.cancel()
+        assert child.process.returncode == 0 and not child.complaint(), child.failure()
     counts = dict.fromkeys(('written', 'refused', 'unknown'), 0)
     with Store(options) as store:
         for me, lines in enumerate(said):
@@ -356,19 +357,19 @@ def test_server_stands_still(options, proxy, rounds, figures):
 def test_eight_processes_make_the_schema_at_once(options, rounds, figures):
     for r in range(rounds):
         place = {**options, 'schema': f'{options["schema"]}_{r}'}
-        actors = [Actor('make_schema', place, f'{me}') for me in range(8)]
-        for actor in actors: actor.ready()
-        for actor in actors: actor.go()
-        for actor in actors: assert actor.end() == ['done']
+        children = [Child('make_schema', place, f'{me}') for me in range(8)]
+        for child in children: child.ready()
+        for child in children: child.go()
+        for child in children: assert child.end() == ['done']
         with Store(place) as store: assert store.get_state(F, S) == {f'{me}': 1 for me in range(8)}
-        assert ask(place, 'SELECT version FROM workflow_schema') == [(state_store._SCHEMA_VERSION,)]
+        assert ask(place, 'SELECT version FROM workflow_schema') == [(internals.SCHEMA_VERSION,)]
     figures |= {'schemas': rounds, 'processes': 8}
 
 def test_newer_schema_is_refused(options):
     with Store(options) as store: store.update_state(F, S, {'n': 1})
     ask(options, 'UPDATE workflow_schema SET version = 99')
     before = content(options)
-    says = f'version 99 is newer than {state_store._SCHEMA_VERSION}.*{options["schema"]}'
+    says = f'version 99 is newer than {internals.SCHEMA_VERSION}.*{options["schema"]}'
     with pytest.raises(store.DatabaseError, match=says): Store(options)
     assert content(options) == before
 
@@ -431,10 +432,10 @@ server_login_retry = 1
 @pytest.mark.rounds(50, 500)
 def test_pgbouncer_in_transaction_mode(options, own_server, bouncer, rounds, figures):
     behind = {**options, 'conninfo': bouncer, 'prepare': False, 'timeout': 30}
-    actors = [Actor('merge', behind, me, f'{me % 2}', rounds) for me in range(8)]
-    for actor in actors: actor.ready()
-    for actor in actors: actor.go()
-    for actor in actors: actor.end()
+    children = [Child('merge', behind, me, f'{me % 2}', rounds) for me in range(8)]
+    for child in children: child.ready()
+    for child in children: child.go()
+    for child in children: child.end()
     with Store(behind) as store:
         for at in range(2):
             expected = {f'{me}-{i}': i for me in range(8) if me % 2 == at for i in range(rounds)}
@@ -457,21 +458,21 @@ def test_fork_while_threads_write(options, rounds, figures):
 
 @needs_fork
 def test_fork_inside_an_edit_block(options):
-    assert Actor('fork_inside_edit', {**options, 'timeout': 1}).end() == ['done']
+    assert Child('fork_inside_edit', {**options, 'timeout': 1}).end() == ['done']
 
 # -- clocks
 
 @pytest.mark.rounds(15, 150)
 def test_hosts_whose_clocks_differ_by_an_hour(options, rounds, figures):
-    actors = [Actor('steps_with_a_clock', options, hours) for hours in (1, 0)]
-    for actor in actors: actor.ready()
+    children = [Child('steps_with_a_clock', options, hours) for hours in (1, 0)]
+    for child in children: child.ready()
     times, order = [], []
     with Store(options) as store:
         for i in range(rounds):
             session = random.choice('abc')
             order = [session, *(one for one in order if one != session)]
-            actors[i % 2].go(f'{session} {i}')
-            assert actors[i % 2].line() == 'done', actors[i % 2].failure()
+            children[i % 2].go(f'{session} {i}')
+            assert children[i % 2].line() == 'done', children[i % 2].failure()
             [[updated]] = ask(options, 'SELECT updated FROM workflow_session WHERE session_id = %s', session)
             times.append(updated)
             assert [one.session_id for one in store.list_sessions(F)] == order
@@ -485,7 +486,7 @@ def test_hosts_whose_clocks_differ_by_an_hour(options, rounds, figures):
                 after = ask(options, 'SELECT updated FROM workflow_session WHERE session_id = %s', session)
                 assert after > before or not before
                 before = after
-    for actor in actors: actor.end()
+    for child in children: child.end()
     figures |= {'writes': rounds, 'out_of_order': 0}
 
 # -- threads, interrupts, ends
@@ -534,13 +535,13 @@ def test_interrupts_while_waiting(options, rounds, figures):
         holder.update_state(F, 'other', {'n': 0})
         for _ in range(rounds):
             with holder.edit_state(F, S):
-                actor = Actor('wait_and_be_interrupted', {**options, 'timeout': 60})
+                child = Child('wait_and_be_interrupted', {**options, 'timeout': 60})
                 for _ in range(4):
-                    assert actor.line() == 'waiting', actor.failure()
+                    assert child.line() == 'waiting', child.failure()
                     time.sleep(random.uniform(.2, .4))
-                    actor.process.send_signal(signal.SIGINT)
-                    assert actor.line() == 'interrupted', actor.failure()
-            assert actor.end() == ['done']
+                    child.process.send_signal(signal.SIGINT)
+                    assert child.line() == 'interrupted', child.failure()
+            assert child.end() == ['done']
     figures |= {'interrupts': 4 * rounds, 'connections_lost': 0}
 
 def test_store_that_is_collected_without_close(options):
@@ -574,12 +575,12 @@ def test_interpreter_ends_with_an_open_store(options, rounds, figures):
     with Store(options) as store:
         for how, status in ENDS.items():
             for _ in range(rounds):
-                actor = Actor('end', options, how)
-                assert actor.line() == 'done', actor.failure()
+                child = Child('end', options, how)
+                assert child.line() == 'done', child.failure()
                 begin = time.monotonic()
-                actor.process.wait()
+                child.process.wait()
                 took[how] = max(took.get(how, 0), time.monotonic() - begin)
-                actor.end(status)
+                child.end(status)
                 state = {'done': 1, **({'at exit': 1} if how == 'in atexit' else {})}
                 if how != 'no store': assert store.get_state('end', how) == state
                 store.clear_state('end', how)

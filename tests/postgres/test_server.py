@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .server import PostgresServer, given, processes
+from .server import PostgresServer, external_server, processes
 
 try: import psycopg
 except ImportError: pass  # the fixture says so, and skips
@@ -63,6 +63,6 @@ def test_nothing_is_left_of_a_run_that_is_killed(own_server):
     ('DATABASE_URL', 'postgresql://h/d', 'postgresql://h/d'), ('PGHOST', 'h', '')])
 def test_a_server_that_is_there_is_used(monkeypatch, variable, value, conninfo):
     for name in ('DATABASE_URL', 'PGHOST'): monkeypatch.delenv(name, raising=False)
-    assert given() is None
+    assert external_server() is None
     monkeypatch.setenv(variable, value)
-    assert given().conninfo == given().url == conninfo
+    assert external_server().conninfo == external_server().url == conninfo

@@ -1,4 +1,4 @@
-"What the child processes do.  usage: actors.py FUNCTION JSON-LIST-OF-ARGUMENTS"
+"What the child processes do.  usage: subprocess_scripts.py FUNCTION JSON-LIST-OF-ARGUMENTS"
 import hashlib  # at once: an interrupt in the middle of a first import makes Python complain
 import json
 import os
@@ -11,9 +11,14 @@ import threading
 import urllib.parse  # Python 3.13 needs it to open a file, and `read_only` can't load it any more
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
-from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
+sys.path.append(str(Path(__file__).parent.parent))  # the folder of internals.py
+import internals  # noqa: E402
+
+from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store  # noqa: E402
 
 def say(*words): os.write(1, (' '.join(map(str, words)) + '\n').encode())  # one write, so that a line is whole or not there
 
@@ -547,8 +552,8 @@ def everything(path):
         assert store.check() == []
         ids = [(flow, one.session_id) for flow in store.list_flows() for one in store.list_sessions(flow)]
         def parts(one):
-            labels = {scope: [e.label for e in (*found.undo, *found.redo)] for scope, found in one._histories.items()}
-            return one.state, one._steps, labels
+            labels = {scope: [e.label for e in (*found.undo, *found.redo)] for scope, found in internals.histories_of(one).items()}
+            return one.state, internals.steps_of(one), labels
         return {where: parts(store.get_session(*where)) for where in ids}
 
 class Scene:
@@ -580,7 +585,7 @@ class Scene:
         if kind in self.kept: return None
         store = Store(self.path, max_undo_depth=100_000)
         store.update_state('other', 's', {'n': 2})  # the log is not empty
-        if kind == 'folding': store._db.writer.execute('PRAGMA wal_autocheckpoint = 1')  # each commit goes into the file
+        if kind == 'folding': internals.checkpoint_after_each_commit(store)
         return store
 
     def content(self): return everything(self.path), everything(self.copy)
@@ -619,7 +624,7 @@ class Scene:
 
     def after(self, store, names):
         "What there is after a call, whose store goes on."
-        if store and not store._db.closed:
+        if store and not internals.is_closed(store):
             store.update_state('goes on', 's', {'n': 1})
             store.delete_session('goes on', 's')
             store.close()
@@ -681,7 +686,7 @@ def flipped(folder, rounds, seed):
         store.update_state('big', f'{i % 5}', {'n': i, 'map': {f'{k}': 'x' * 100 for k in range(i)}})
         if i == clicks // 2:
             with Store(path) as second: second.check()
-            store._db.writer.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+            with closing(sqlite3.connect(path)) as con: con.execute('PRAGMA wal_checkpoint(TRUNCATE)')
     for name in (path, f'{path}-wal'):
         with open(name, 'rb') as file: contents.append(file.read())
     store.close()

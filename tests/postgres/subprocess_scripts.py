@@ -1,4 +1,4 @@
-"What the clients' processes do.  usage: actors.py [...] FUNCTION JSON-LIST-OF-ARGUMENTS"
+"What the clients' processes do.  usage: subprocess_scripts.py [...] FUNCTION JSON-LIST-OF-ARGUMENTS"
 import atexit
 import gc
 import json
@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent.parent))
-from faults.actors import fds, in_child, in_threads, say, wait_for_go  # noqa: E402
+import internals  # noqa: E402
+from faults.subprocess_scripts import fds, in_child, in_threads, say, wait_for_go  # noqa: E402
 
 from cjm_workflow_state import state_store  # noqa: E402
 
@@ -78,7 +79,7 @@ def steps_with_a_clock(options, hours):
     class Clock(datetime):
         @classmethod
         def now(cls, tz=None): return datetime.now(tz) + timedelta(hours=hours)
-    state_store.datetime = Clock
+    internals.set_datetime(Clock)
     with Store(options) as store:
         say('ready')
         for line in sys.stdin:
