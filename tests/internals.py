@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from cjm_workflow_state import state_store
 
-SCHEMA_VERSION = state_store._SCHEMA_VERSION
+SCHEMA_VERSION = len(state_store._SCHEMA)
 
 
 # of a store in a SQLite file
@@ -38,7 +38,7 @@ def transaction(store):
 
 def pending_writes(store):
     "How many writes the store has begun or has waiting for a connection."
-    return len(store._db.turns)
+    return len(store._db.writes)
 
 
 # of any store
