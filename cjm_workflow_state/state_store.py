@@ -722,7 +722,7 @@ def _schema_version(con: sqlite3.Connection) -> int:
     if application in (0, _APPLICATION_ID) and version > newest:
         raise sqlite3.DatabaseError(f"schema version {version} is newer than {newest}, the newest that this release of "
                                     "cjm_workflow_state supports: install a newer release")
-    if (application == _APPLICATION_ID) != (version > 0) or application not in (0, _APPLICATION_ID):
+    if (application, version) != (0, 0) and not (application == _APPLICATION_ID and version > 0):
         raise sqlite3.DatabaseError(f"the file belongs to another application (application_id {application}, "
                                     f"user_version {version}): choose another db_path")
     return int(version)
@@ -869,7 +869,7 @@ def _check_single_name(path: Path) -> None:
     if mounted: raise OSError(f"{path} is itself a mount point, and its log would be outside of it: mount the folder")
     if path.exists() and path.stat().st_nlink > 1:
         what = f"{path} has a second name (hard link): opening the file by both names loses writes"
-        warnings.warn(what, RuntimeWarning, stacklevel=6)
+        warnings.warn(what, RuntimeWarning, stacklevel=7)
 
 def _sync_folder(folder: Path) -> None:
     "Write a folder's entries to the disk: a file whose name is lost with the power is lost too."

@@ -45,7 +45,7 @@ def test_another_log(tmp_path, how):
     if how == 'delete': os.unlink(f'{path}-wal')
     before = '' if how == 'delete' else other(READ, path)  # SQLite itself refuses to read beside a deleted log
     for _ in range(20):
-        with pytest.raises(sqlite3.OperationalError, match='log .-wal. was deleted or replaced under the open store') as error:
+        with pytest.raises(sqlite3.OperationalError, match='log .-wal. was deleted or replaced while the store was open') as error:
             store.update_state('f', 's', {'lost': True})
             acknowledged += 1
     assert str(path) in str(error.value) and not acknowledged
@@ -117,12 +117,12 @@ def test_mount_point(tmp_path, name):
 @pytest.mark.parametrize('name', ['a' * 248, 'a' * 255, 'Ж' * 124], ids=len)
 def test_name_too_long_for_its_log(tmp_path, name):
     "Refused before there is a file; the longest that can be is opened, and copied."
-    with pytest.raises(OSError, match='take at most 247') as error: Store(tmp_path/'new'/name)
+    with pytest.raises(OSError, match='use at most 247') as error: Store(tmp_path/'new'/name)
     assert str(tmp_path/'new'/name) in str(error.value) and files(tmp_path) == []
     longest = name[:len(name) * 247 // len(os.fsencode(name))]
     with Store(tmp_path/longest) as store:
         store.update_state('f', 's', {'a': 1})
-        with pytest.raises(OSError, match='take at most 247'): store.backup(tmp_path/'to'/name)
+        with pytest.raises(OSError, match='use at most 247'): store.backup(tmp_path/'to'/name)
         store.backup(tmp_path/'to'/longest)
     assert files(tmp_path/'to') == [longest] and other(READ, tmp_path/'to'/longest) == "{'a': 1}"
 
@@ -285,7 +285,7 @@ def test_foreign_schema(tmp_path, statement):
     with closing(damaged(tmp_path/'wf.db')): pass
     with closing(sqlite3.connect(tmp_path/'wf.db')) as con: con.execute(statement)
     before = (tmp_path/'wf.db').read_bytes()
-    with pytest.raises(sqlite3.DatabaseError, match='the schema is not as this package makes it') as error: Store(tmp_path/'wf.db')
+    with pytest.raises(sqlite3.DatabaseError, match='the schema is not as this package creates it') as error: Store(tmp_path/'wf.db')
     assert str(tmp_path/'wf.db') in str(error.value) and (tmp_path/'wf.db').read_bytes() == before
 
 def test_tables_of_others_stay(tmp_path):
