@@ -70,9 +70,11 @@ class FileEngine(Engine):
 
     def connect(self, name='wf'): return sqlite3.connect(self.path(name))
 
-    def view(self, name='wf'):
-        with closing(self.connect(name)) as con:
-            return [state for state, in con.execute('SELECT state_json FROM workflow_state')]
+    def execute(self, sql, name='wf'):
+        "Run a statement as another program would; returns its rows."
+        with closing(self.connect(name)) as con, con: return con.execute(sql).fetchall()
+
+    def view(self, name='wf'): return [state for state, in self.execute('SELECT state_json FROM workflow_state', name)]
 
     def schema(self, con, name='wf'): return con.execute('SELECT name, sql FROM sqlite_master ORDER BY name').fetchall()
 
@@ -108,6 +110,13 @@ class PostgresEngine(Engine):
     def connect(self, name='wf'):
         import psycopg
         return psycopg.connect(self.server.conninfo, autocommit=True)
+
+    def execute(self, sql, name='wf'):
+        "Run a statement as another program would; returns its rows."
+        with closing(self.connect(name)) as con:
+            con.execute(f'SET search_path TO "{self.schema_name(name)}"')
+            cursor = con.execute(sql)
+            return cursor.fetchall() if cursor.description else []
 
     def schema(self, con, name='wf'):
         return con.execute('''SELECT relname, relkind, attname, atttypid FROM pg_class

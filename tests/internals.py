@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from cjm_workflow_state import state_store
 
 SCHEMA_VERSION = state_store._SCHEMA_VERSION
+LOG_LIMIT = state_store._LOG_LIMIT  # bytes of the write-ahead log beyond which a store restarts it
 
 
 # of a store in a SQLite file

@@ -1,7 +1,8 @@
 "Any mix of undo and redo, on any history: it gives back what was there, and leaves its arguments alone."
+import pytest
 from hypothesis import given, strategies as st
 
-from cjm_workflow_state.history import pop_history, push_history, redo_history, undo_history
+from cjm_workflow_state.history import changed_fields, pop_history, push_history, redo_history, undo_history
 
 snapshots = st.lists(st.integers(), max_size=8)
 steps = st.integers(1, 10)
@@ -72,3 +73,26 @@ def test_a_person_at_work(actions):
                 here = there
                 current, history, redo = moved
         assert (history, current, redo[::-1]) == (states[:here], states[here], states[here + 1:])
+
+NAN = float('nan')
+
+@pytest.mark.parametrize('before, after', [
+    (0.0, -0.0), ([0.0], [-0.0]), ([{'x': 0.0}], [{'x': -0.0}]), (1, 1.0), (1, True), (0, False),
+    ([{'x': 1, 'y': 2}], [{'y': 2, 'x': 1}])])
+def test_values_with_different_json_are_changes(before, after):
+    "`==` calls each pair equal, but their JSON texts differ."
+    assert before == after
+    assert list(changed_fields({'a': before}, {'a': after})) == [('a',)]
+    assert list(changed_fields({'a': {'b': {'c': before}}}, {'a': {'b': {'c': after}}})) == [('a', 'b', 'c')]
+
+@pytest.mark.parametrize('before, after', [
+    (NAN, float('nan')), ([NAN], [float('nan')]), ([{'x': NAN}], [{'x': float('nan')}]), (-0.0, -0.0)])
+def test_values_with_equal_json_are_no_change(before, after):
+    "`==` says that NaN differs from itself, but its JSON text stays the same."
+    assert changed_fields({'a': before}, {'a': after}) == {}
+
+def test_the_order_of_keys_counts_inside_a_field_only():
+    inside = {'a': {'b': {'c': {'x': 1, 'y': 2}}}}, {'a': {'b': {'c': {'y': 2, 'x': 1}}}}
+    above = {'a': {'x': 1, 'y': 2}}, {'a': {'y': 2, 'x': 1}}
+    assert list(changed_fields(*inside)) == [('a', 'b', 'c')]
+    assert changed_fields(*above) == {}

@@ -12,13 +12,15 @@ import threading
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
+import internals
 import pytest
 
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
-from .processes import check_file, files, in_private_mount
+from .processes import check_file, files, in_private_mount, old_file
 
 HEAD = 'from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store\nimport os, sys, sqlite3, atexit\n'
 
@@ -241,6 +243,22 @@ def test_signal_handler_in_a_write(tmp_path):
         assert said and 'signal handler' in said[0]
         store.update_state('f', 's', {'n': -1})
 
+# -- two processes open one file
+
+@pytest.mark.parametrize('kind', ['new', 'old'])
+def test_two_processes_create_the_schema_at_the_same_time(tmp_path, monkeypatch, kind):
+    "The other process opens the file after this one has read the version, and before this one has the lock."
+    path, raced = tmp_path/'wf.db', []
+    if kind == 'old': old_file(path, 3)
+    def trace(sql):
+        if sql == 'BEGIN IMMEDIATE' and not raced:
+            raced.append(sql)
+            other('with Store(sys.argv[1]) as store: store.update_state("f", "s", {"a": 1})', path)
+    internals.watch_connections(monkeypatch, lambda con: con.set_trace_callback(trace))
+    with Store(path) as store:
+        assert raced and store.get_state('f', 's') == {'a': 1} and store.check() == []
+        assert sum(map(store.count_sessions, store.list_flows())) == (4 if kind == 'old' else 1)
+
 # -- damaged and hostile files
 
 def damaged(path, *statements):
@@ -347,6 +365,54 @@ def test_log_stays_small(tmp_path):
             stop.set()
             for thread in threads: thread.join()
     assert largest < 64e6
+
+@pytest.fixture
+def log_restarts(tmp_path, monkeypatch):
+    "Size of the log each time that the store tries to restart it; `events` run just before that."
+    found = SimpleNamespace(sizes=[], events=[])
+    def trace(sql):
+        if sql != 'PRAGMA wal_checkpoint(RESTART)': return
+        found.sizes.append(os.path.getsize(tmp_path/'wf.db-wal'))
+        for event in found.events: event()
+    internals.watch_connections(monkeypatch, lambda con: con.set_trace_callback(trace))
+    return found
+
+@contextmanager
+def snapshot(path):
+    "A reader in another program that keeps its snapshot."
+    with closing(sqlite3.connect(path, isolation_level=None)) as con:
+        con.execute('BEGIN')
+        con.execute('SELECT count(*) FROM workflow_session').fetchall()
+        yield con
+
+VALUE = 200_000  # bytes of each write
+
+def write_bytes(store, count):
+    for i in range(count // VALUE + 1): store.update_state('f', 's', {'v': chr(97 + i % 26) * VALUE})
+
+def test_log_restarts_at_its_limit(tmp_path, log_restarts):
+    "Each time that it reaches the limit. SQLite shortens the file with the next write, so the store may try once more."
+    limit = internals.LOG_LIMIT
+    with Store(tmp_path/'wf.db', synchronous='NORMAL') as store:
+        store.update_state('f', 's', {'v': ''})
+        for _ in range(2):
+            with snapshot(tmp_path/'wf.db') as reader:
+                log_restarts.events[:] = [lambda: reader.in_transaction and reader.execute('ROLLBACK')]
+                write_bytes(store, limit + 10 * VALUE)
+            size, *again = log_restarts.sizes
+            assert limit < size < limit + 2 * VALUE and len(again) <= 1
+            write_bytes(store, 2 * limit)
+            assert log_restarts.sizes == [size, *again] and os.path.getsize(tmp_path/'wf.db-wal') < limit
+            log_restarts.sizes.clear()
+
+def test_log_restart_backs_off_beside_a_long_reader(tmp_path, log_restarts):
+    limit = internals.LOG_LIMIT
+    with Store(tmp_path/'wf.db', synchronous='NORMAL') as store:
+        store.update_state('f', 's', {'v': ''})
+        with snapshot(tmp_path/'wf.db'): write_bytes(store, 2 * limit + 20 * VALUE)
+        first, second = log_restarts.sizes
+        assert limit < first < limit + 2 * VALUE and first + limit < second < first + limit + 2 * VALUE
+        assert store.get_state('f', 's') and store.check() == []
 
 KILLED = r"""
     import re

@@ -19,6 +19,7 @@ class Relay(asyncio.Protocol):
         "The client's side: find the server, or hang up."
         self.transport.pause_reading()
         self.proxy.relays.add(self)
+        self.proxy.connections += 1
         try:
             if self.proxy.down: raise OSError
             _, self.other = await self.proxy.loop.create_unix_connection(lambda: Relay(self.proxy), self.server)
@@ -40,9 +41,10 @@ class Relay(asyncio.Protocol):
         if self.proxy.spoken: self.proxy.trips, self.proxy.spoken = self.proxy.trips + 1, False
         for sql in self.statements(data):
             self.proxy.statements.append(sql)
-            event = self.proxy.events.get(sql)
-            if event and event[0] > 1: event[0] -= 1
-            elif event: self.proxy.events.pop(sql)[1](self)
+            text = next((text for text in self.proxy.events if sql.startswith(text)), None)
+            if text is None: continue
+            if self.proxy.events[text][0] > 1: self.proxy.events[text][0] -= 1
+            else: self.proxy.events.pop(text)[1](self)
         if not (self.silent or self.proxy.silent): self.other.transport.write(data)
 
     def statements(self, data):
@@ -82,10 +84,11 @@ class Proxy:
         self.down = self.silent = self.spoken = False
         self.hangs_up = True                     # tells one side when the other has gone
         self.relays, self.statements, self.events, self.trips = set(), [], {}, 0
+        self.connections = 0                     # how many clients have connected so far
 
-    def at(self, sql, event, nth=1):
-        "When this statement comes for the n-th time, before it is passed on: `event(relay)`, in the proxy's thread."
-        self.events[sql] = [nth, event]
+    def at(self, text, event, nth=1):
+        "Call `event(relay)` in the proxy's thread when the n-th statement that begins with this text arrives, before it is passed on."
+        self.events[text] = [nth, event]
 
     def cut(self):
         "Every connection there is."

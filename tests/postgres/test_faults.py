@@ -67,6 +67,12 @@ def clients(options):
     "Backends that serve stores."
     return [pid for pid, in ask(options, "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'cjm_%%'")]
 
+def answers(options):
+    "Whether the server accepts connections."
+    import psycopg
+    try: return ask(options, 'SELECT 1')
+    except psycopg.OperationalError: return False
+
 def until(true, what='it never came'):
     deadline = time.monotonic() + 60
     while not true():
@@ -198,6 +204,29 @@ def test_server_killed_when_commit_was_sent(options, own_server, proxy, rounds, 
                 figures['kills'] += 1
     figures['lost'] = 0
 
+@pytest.mark.parametrize('how', ['restart', 'crash'])
+def test_a_commit_before_a_restart_of_the_server_is_unknown(options, own_server, proxy, how):
+    "The server says that the transaction was committed, but after a restart the number can be that of another one."
+    with Store(options, conninfo=proxy.conninfo, timeout=10) as store, ThreadPoolExecutor(1) as pool:
+        store.update_state(F, S, {'n': 0})
+        arrived = threading.Event()
+        def lose_answer(relay):
+            hush(relay)
+            arrived.set()
+        proxy.at('COMMIT', lose_answer)
+        proxy.hangs_up = False
+        write = pool.submit(store.update_state, F, S, {'n': 1}, undo_label='x')
+        assert arrived.wait(20)
+        until(lambda: ask(options, 'SELECT label FROM workflow_undo'))
+        if how == 'restart': own_server.restart()
+        else:
+            os.kill(clients(options)[0], signal.SIGKILL)  # the server ends all sessions and recovers
+            until(lambda: answers(options))
+        proxy.hangs_up = True
+        proxy.cut()
+        with pytest.raises(state_store.CommitUnknownError): write.result(60)
+        assert store.get_state(F, S) == {'n': 1}
+
 # -- a backend ends, the network breaks, or nobody answers
 
 @pytest.mark.rounds(10, 50)
@@ -323,6 +352,14 @@ def test_network_goes_silent(options, proxy, rounds, figures):
     figures |= {'silences': 3 * rounds, 'timeout': 1, 'longest_wait': round(longest, 1)}
     print(figures)
 
+def test_a_read_waits_for_a_silent_server_only_once(options, proxy):
+    "A read is repeated if its connection was dead, but not if the server did not answer in time."
+    with Store(options, conninfo=proxy.conninfo, timeout=1) as store:
+        store.update_state(F, S, {'n': 0})
+        before, proxy.silent = proxy.connections, True
+        with refused(store, options, 'no answer from the server'): store.get_state(F, S)
+        assert proxy.connections == before, 'the read was tried again'
+
 @needs_signals
 @pytest.mark.rounds(1, 3)
 def test_server_stands_still(options, proxy, rounds, figures):
@@ -364,6 +401,17 @@ def test_eight_processes_make_the_schema_at_once(options, rounds, figures):
         with Store(place) as store: assert store.get_state(F, S) == {f'{me}': 1 for me in range(8)}
         assert ask(place, 'SELECT version FROM workflow_schema') == [(internals.SCHEMA_VERSION,)]
     figures |= {'schemas': rounds, 'processes': 8}
+
+def test_two_clients_create_the_schema_at_the_same_time(options, proxy):
+    "The other one creates it after this one has looked for it, and before this one has the lock."
+    raced = []
+    def open_another(relay):
+        with Store(options) as other: other.update_state(F, S, {'n': 1})
+        raced.append(relay)
+    proxy.at('SELECT pg_advisory_xact_lock', open_another)
+    with Store(options, conninfo=proxy.conninfo) as store:
+        assert raced and store.get_state(F, S) == {'n': 1}
+    assert ask(options, 'SELECT version FROM workflow_schema') == [(internals.SCHEMA_VERSION,)]
 
 def test_newer_schema_is_refused(options):
     with Store(options) as store: store.update_state(F, S, {'n': 1})
