@@ -4,6 +4,8 @@ import sqlite3
 import uuid
 from contextlib import closing
 
+import third_engine
+
 from cjm_workflow_state.state_store import PostgresWorkflowStateStore, SQLiteWorkflowStateStore
 
 
@@ -43,6 +45,19 @@ class Engine:
 class MemoryEngine(Engine):
     "SQLite in memory: each store has its own data."
     def new_store(self, name, **options): return SQLiteWorkflowStateStore(':memory:', **options)
+
+
+class ThirdEngine(Engine):
+    "An engine from outside the package, which shares its data among the stores of this process."
+    def __init__(self):
+        super().__init__()
+        self.prefix = f'{uuid.uuid4().hex[:12]}_'
+
+    def new_store(self, name, **options): return third_engine.ThirdStore(self.prefix + name, **options)
+
+    def remove(self, name): third_engine.databases.pop(self.prefix + name, None)
+
+    def written(self): return sum(database.bytes_written for database in third_engine.databases.values())
 
 
 class FileEngine(Engine):
@@ -132,6 +147,7 @@ class PostgresEngine(Engine):
 
 
 def make_engine(kind, request):
-    "The engine called `memory`, `file` or `postgres`."
+    "The engine called `memory`, `file`, `third` or `postgres`."
+    if kind == 'file': return FileEngine(request.getfixturevalue('tmp_path'))
     if kind == 'postgres': return PostgresEngine(request.getfixturevalue('postgres'))
-    return FileEngine(request.getfixturevalue('tmp_path')) if kind == 'file' else MemoryEngine()
+    return {'memory': MemoryEngine, 'third': ThirdEngine}[kind]()

@@ -64,3 +64,29 @@ def steps_of(snapshot):
 def histories_of(snapshot):
     "The undo histories of a `SessionSnapshot`, by the name of the scope."
     return snapshot._histories
+
+
+# of an engine outside the package
+
+SCHEMA = state_store._statements()  # the statements that create the tables in SQLite
+
+
+def error_context(name):
+    "Adds the name of the database to the errors of sqlite3."
+    return state_store._NamesPath(name)
+
+
+def use_engine(
+        store, create_engine, timeout=30.0, synchronous='FULL', max_undo_depth=50, max_undo_bytes=None, default=None):
+    "Check the options of a store, and make it work on `create_engine(timeout)`."
+    state_store._check_options(timeout, synchronous, max_undo_depth, max_undo_bytes, default)
+    store._limit, store._encode = state_store._Limit(max_undo_depth, max_undo_bytes), state_store._encoder(default)
+    store._db = PresentNames(create_engine(timeout))
+    store._db.open()
+
+
+class PresentNames:
+    "An engine that follows the planned protocol, under the names that the store uses now."
+    def __init__(self, engine): self.engine = engine
+    def __getattr__(self, name): return getattr(self.engine, {'named': 'errors'}.get(name, name))
+    def write(self, theirs=False): return self.engine.write(runs_user_code=theirs)

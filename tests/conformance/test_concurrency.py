@@ -23,7 +23,7 @@ def merge_some(pickled, start):
             store.update_state(F, S, {f'k{i}': i}, undo_label=f'k{i}')
             with store.edit_step_state(F, S, 'a') as state: state['n'] = state.get('n', 0) + 1
 
-@pytest.mark.shared
+@pytest.mark.processes
 def test_no_merge_from_a_process_is_lost(open_store):
     "Each process uses a pickled copy of the store."
     store = open_store(max_undo_depth=200)
