@@ -72,7 +72,8 @@ class ThirdEngine:
             raise RuntimeError('this call is inside an edit block of the same store: write after the block')
         database = self.database
         if not database.writing.acquire(timeout=self.timeout):
-            raise sqlite3.OperationalError(f'another writer did not finish within timeout={self.timeout} seconds: {self.name}')
+            problem = f'another writer did not finish within timeout={self.timeout} seconds'
+            raise sqlite3.OperationalError(f'{problem}: {self.name}')
         try:
             self.check_open()
             database.execute('BEGIN')

@@ -57,7 +57,7 @@ def test_no_reader_sees_half_an_update(store):
 def test_a_reader_never_waits_for_a_writer(open_store):
     one, other = open_store(), open_store()
     one.update_state(F, S, {'n': 1})
-    with one.edit_state(F, S) as state, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, one.edit_state(F, S) as state:  # if a reader waits, the block ends first
         state['n'] = 2
         for store in (one, other):  # another thread stands for another process
             assert pool.submit(store.get_state, F, S).result(20) == {'n': 1}
