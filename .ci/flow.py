@@ -1,8 +1,8 @@
-"Draw nbs/images/flow.svg, the picture of flow, session, step and undo.  usage: flow.py"
+"Draw nbs/images/flow.svg, the diagram of flow, session, step and undo.  usage: flow.py"
 from html import escape
 from pathlib import Path
 
-# It brings its own paper, so that it reads the same on a light and on a dark page; 440 wide, so that its words are still readable on a phone.
+# It has its own background, so that it looks the same on light and dark pages, and is 440 wide, so that it is readable on a phone.
 WIDTH, HEIGHT = 440, 510
 INK, SOFT, PAPER = '#1f2933', '#52606d', '#fcfcfa'
 FLOW, SESSION, STEP, UNDO, REDO = ('#eef2f7', '#7b8794'), ('#ffffff', '#3e4c59'), ('#e3f0fb', '#2b6cb0'), ('#fdecc8', '#b7791f'), ('#ffffff', '#b7791f')
@@ -15,7 +15,7 @@ def text(x, y, words, anchor='start', size=14, weight=400, colour=INK, mono=Fals
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-family="{family}" font-size="{size}" font-weight="{weight}" fill="{colour}">{escape(words)}</text>'
 
 def kind(x, y, word, remark):
-    "What it is, in bold, and a remark after it."
+    "A term in bold, and a remark after it."
     return text(x, y, word, weight=700).replace('</text>', f'<tspan dx="9" font-size="13" font-weight="400" fill="{SOFT}">{escape(remark)}</tspan></text>')
 
 def arrow(x1, x2, y, colour=SOFT):

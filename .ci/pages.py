@@ -1,7 +1,7 @@
-"""Look at the built site as people do: in light, in dark and on a phone.  usage: pages.py [--pictures] [PAGE ...]
+"""Check the built site in a browser: light, dark and as wide as a phone.  usage: pages.py [--pictures] [PAGE ...]
 
-After docs.py. axe-core must find nothing moderate or worse, no page is wider than the screen, and none asks another
-host for anything. Pictures go to artefacts/."""
+Run docs.py first. axe-core must find no problem that is moderate or worse, no page may be wider than the screen, and no
+page may load anything from another host. Screenshots go to artefacts/."""
 import shutil
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ def faults(tab, axe, width):
             for node in found['nodes']:
                 yield f"{found['impact']}: {found['id']}: {node['html'][:120]!r}: {' '.join(node['failureSummary'].split())}"
     wide = tab.evaluate('document.documentElement.scrollWidth')
-    if wide > width: yield f'{wide} wide on a screen of {width}'
+    if wide > width: yield f'{wide} pixels wide on a screen of {width}'
 
 def main(args):
     pictures, names = '--pictures' in args, [a for a in args if a != '--pictures']
@@ -35,7 +35,7 @@ def main(args):
                 asked = []
                 tab.on('request', lambda request: asked.append(request.url))
                 tab.goto(path.as_uri())
-                elsewhere = [f'asks for {url}' for url in asked if url.startswith('http')]
+                elsewhere = [f'loads {url}' for url in asked if url.startswith('http')]
                 for fault in [*faults(tab, Axe(), width), *elsewhere]:
                     count += 1
                     print(f'{name}, {look}: {fault}')

@@ -1,4 +1,4 @@
-"README.md from the processed index notebook.  usage: readme.py [--check]"
+"Render README.md from the index notebook.  usage: readme.py [--check]"
 import json
 import re
 import sys
@@ -25,12 +25,12 @@ def output(o):
     return indent(source(data.get('text/plain', '')))
 
 def callouts(text):
-    "GitHub's own alerts in place of Quarto's callouts."
+    "Replace Quarto's callouts with GitHub's alerts."
     def alert(m): return '\n'.join(f'> {line}'.rstrip() for line in [f'[!{m[1].upper()}]', '', *m[2].strip().splitlines()])
     return re.sub(r'^:{3,} *\{\.callout-(note|tip|warning|important|caution)[^}]*\}\n(.*?)\n:{3,}$', alert, text, flags=re.M | re.S)
 
 def links(text, home):
-    "Pages of the site and pictures, as seen from GitHub and from the package index."
+    "Turn links to pages and images into links that work on GitHub and on the package index."
     text = re.sub(r'\]\((?!https?:|#)([\w/-]+)\.(?:ipynb|html)(#[\w.-]+)?\)', lambda m: f']({home}/{m[1]}.html{m[2] or ""})', text)
     return re.sub(r'\]\((images/[\w.-]+)\)', r'](nbs/\1)', text)
 

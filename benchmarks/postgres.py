@@ -1,6 +1,6 @@
-"""What the store costs on PostgreSQL; writes benchmarks/postgres.json, which the page on many machines reads.
+"""Measure the store on PostgreSQL; writes benchmarks/postgres.json, which the page on many machines reads.
 
-usage: python -m benchmarks.postgres [--large] [--check]     needs the extra "bench" and the programs of a server
+usage: python -m benchmarks.postgres [--large] [--check]     needs the extra "bench" and the server programs
 `--large` measures a million sessions instead (about 8 minutes, 10 GB); `--check` prints and writes nothing."""
 import gc
 import json
@@ -31,23 +31,23 @@ from tests.postgres.server import PostgresServer
 
 FLOW, SESSIONS, LATENCIES = "review", 1000, (0.0, 1.0, 10.0)
 SETTINGS = "server_version", "fsync", "synchronous_commit", "shared_buffers"
-QUARTER = f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 2 ** 22}MB"  # as its manual advises
+QUARTER = f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 2 ** 22}MB"  # as the PostgreSQL manual recommends
 OUT = Path(__file__).parent/"postgres.json"
 TEXT = "A sentence of the length that a person types into a field of a form, about a hundred letters in all, see"
 STATE: dict[str, Any] = {  # 20 rows
     "title": "Interview 7", "note": TEXT, "by": TEXT, "source": TEXT, "language": "en",
     **{f"_step_{step}": {"cursor": 0, "text": TEXT, "comment": TEXT, "done": False}
        for step in ("upload", "review", "export")}}
-Call = Callable[[str, int], object]  # a session, and a number that is another one each time
+Call = Callable[[str, int], object]  # a session, and a number that is different each time
 Open = Callable[[], Any]
-Rows = dict[str, dict[str, Callable[[], object]]]  # of each call, by who does it
+Rows = dict[str, dict[str, Callable[[], object]]]  # by call, and by contender
 
 def say(*words: Any) -> None: print(*words, file=sys.stderr, flush=True)
 
 # -- a network
 
 class Relay:
-    "Between client and server: holds back each packet for half of the latency, and counts the client's waits."
+    "Sits between client and server, delays each packet by half of the latency, and counts how often the client waits."
     def __init__(self, server: PostgresServer) -> None:
         self.folder = server.folder/"relay"
         self.folder.mkdir()
@@ -69,7 +69,7 @@ def relay(path: str, server: str, latency: Any, waits: Any) -> None:
     listener.listen(100)
     other: dict[socket.socket, socket.socket] = {}
     clients: set[socket.socket] = set()
-    answered: set[socket.socket] = set()  # clients whose last packet was followed by one of the server's
+    answered: set[socket.socket] = set()  # clients that the server has answered since their last packet
     held: deque[tuple[float, socket.socket, bytes]] = deque()
     while True:
         now = time.perf_counter()
@@ -197,7 +197,7 @@ def fill_floor(con: Any) -> None:
     con.execute("VACUUM (ANALYZE)")
 
 def of_langgraph(saver: Any) -> Contender:
-    "A checkpoint for each change, which shares what did not change; older ones are its undo. It lists checkpoints."
+    "A checkpoint for each change, which shares unchanged values; older checkpoints are the undo. It lists checkpoints."
     from langgraph.checkpoint.base import empty_checkpoint
     texts = notes()
     def config(sid: str) -> Any: return {"configurable": {"thread_id": sid, "checkpoint_ns": ""}}
@@ -265,11 +265,11 @@ def multiply(conninfo: str, schema: str, sessions: int, at_once: int = 100_000) 
 # -- measuring
 
 def timed(rows: Rows, rounds: int, seconds: float) -> dict[str, dict[str, list[float]]]:
-    "Microseconds of each call of each row, the median of each round; the calls of a row in turns."
+    "Microseconds of each call of each row, as the median of each round; the contenders of a row take turns."
     found: dict[str, dict[str, list[float]]] = {name: {who: [] for who in row} for name, row in rows.items()}
     for row in rows.values():
         for call in row.values():
-            for _ in range(12): call()  # past the number after which a statement is prepared, and its plan kept
+            for _ in range(12): call()  # enough for the driver to prepare the statements and the server to keep their plans
     gc.collect()
     for i in range(rounds):
         for name, row in rows.items():
@@ -287,11 +287,11 @@ def medians(found: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, flo
     return {name: {who: round(median(times), 1) for who, times in row.items()} for name, row in found.items()}
 
 def ratios(found: dict[str, dict[str, list[float]]], one: str, other: str) -> dict[str, float]:
-    "How many times as long `one` takes: the median of the rounds, as those of a round had the same machine."
+    "How many times as long `one` takes as `other`: the median over the rounds, because a round has the same conditions for both."
     return {name: round(median(a / b for a, b in zip(row[one], row[other])), 2) for name, row in found.items()}
 
 def calls(contender: Contender, sessions: int, seed: int = 0) -> dict[str, Callable[[], object]]:
-    "Each on a session of its own choice, the same choices for all."
+    "The calls on random sessions, the same for all contenders."
     rng, numbers = random.Random(seed), count(2)
     def of(call: Call) -> Callable[[], object]: return lambda: call(f"s{rng.randrange(sessions)}", next(numbers))
     return {name: of(getattr(contender, name)) for name in ("merge", "read", "newest", "edit")}
@@ -328,12 +328,12 @@ def trips(store: Any, relay: Relay) -> dict[str, int]:
         for name, method in methods.items():
             before = relay.waits.value
             method()
-            time.sleep(0.003)  # the last answer is on its way through the relay
-            if i >= 7: found[name].add(relay.waits.value - before)  # statements are prepared by now
+            time.sleep(0.003)  # the last answer may still be in the relay
+            if i >= 7: found[name].add(relay.waits.value - before)  # then the statements are prepared
     return {name: max(seen) for name, seen in found.items()}
 
 def writer(opened: Open, sid: str, merges: int, ready: Any, start: Any, ends: Any) -> None:
-    "A process, as a host of its own would be."
+    "Merge in a new process, which stands for another host."
     with opened() as store:
         for i in range(12): store.update_state(FLOW, sid, {f"key{os.getpid()}": -i})
         ready.release()
@@ -342,7 +342,7 @@ def writer(opened: Open, sid: str, merges: int, ready: Any, start: Any, ends: An
         ends.put(time.monotonic())
 
 def rate(opened: Open, sessions: int, writers: int = 8, merges: int = 200) -> float:
-    "Merges in a second by so many processes, into one session or one each."
+    "Merges per second by several processes, into one session or one session each."
     context = get_context("spawn")
     ready, start, ends = context.Semaphore(0), context.Event(), context.Queue()
     crew = [context.Process(target=writer, args=(opened, f"s{i % sessions}", merges, ready, start, ends))
@@ -381,7 +381,7 @@ def usual(server: PostgresServer, rounds: int) -> dict[str, Any]:
         between.latency.value = 1
         with PostgresWorkflowStateStore(between.conninfo, schema="at1_package") as store:
             found["round trips"] = trips(store, between)
-    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # to know when to move
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # for comparison
         file = partial(SQLiteWorkflowStateStore, Path(folder)/"wf.db", synchronous="FULL")
         with file() as store:
             for i in range(SESSIONS): store.update_state(FLOW, f"s{i}", STATE)
@@ -390,7 +390,7 @@ def usual(server: PostgresServer, rounds: int) -> dict[str, Any]:
     return {**found, "targets": targets(found)}
 
 def targets(found: dict[str, Any]) -> dict[str, Any]:
-    "What it has to show: figure, limit, and whether it does."
+    "The targets: figure, limit, and whether the figure meets it."
     most: dict[str, tuple[float, float]] = {}
     for where, limit in ("Unix socket", 2.2), ("1 ms", 1.3):
         for call, ratio in found["to the floor"][where].items(): most[f"{call}, to the floor, {where}"] = ratio, limit
@@ -402,13 +402,13 @@ def targets(found: dict[str, Any]) -> dict[str, Any]:
             for word, those in {"at most": most, "at least": least}.items() for name, (figure, limit) in those.items()}
 
 def empty_question(conninfo: str) -> float:
-    "Microseconds of a trip that asks nothing."
+    "Microseconds of a round trip with an empty statement."
     with psycopg.connect(conninfo, autocommit=True) as con:
         found = timed({"": {"": lambda: con.execute("")}}, 5, 0.1)
     return round(median(found[""][""]), 1)
 
 def large(server: PostgresServer, sessions: int, rounds: int) -> dict[str, Any]:
-    "The calls on `sessions` sessions beside those on 1,000, in one server; then with the memory it has by default."
+    "Time the calls on `sessions` sessions and on 1,000, on one server; then again with its default memory."
     start, crew, us, targets = time.monotonic(), {}, {}, {}
     for number in (SESSIONS, sessions):
         store = PostgresWorkflowStateStore(server.conninfo, schema=f"n{number}")
@@ -443,7 +443,7 @@ def with_undo(store: Any, sessions: int) -> dict[str, Callable[[], object]]:
     return {**calls(of_package(store), sessions), "undo": undo}
 
 def settings(server: PostgresServer, **values: str) -> dict[str, str]:
-    "Give the server these, and tell the ones that matter."
+    "Change these settings of the server; returns the settings that matter for the figures."
     with psycopg.connect(server.conninfo, autocommit=True) as con:
         for name, value in values.items(): con.execute(f"ALTER SYSTEM SET {name} = '{value}'")
     server.restart()
