@@ -18,8 +18,8 @@ counted = Counter()
 
 class Mark(Enum):
     "Stands for a value."
-    GONE = 'there is none'
-    TWIN = 'what Python takes for equal to what is there'
+    GONE = 'no value'
+    TWIN = 'a value that is equal in Python, but not in JSON'
 
 GONE, TWIN = Mark
 

@@ -309,10 +309,10 @@ def test_foreign_schema(tmp_path, statement):
 def test_tables_of_other_applications_stay(tmp_path):
     with closing(damaged(tmp_path/'wf.db')): pass
     with closing(sqlite3.connect(tmp_path/'wf.db')) as con:
-        con.executescript('CREATE TABLE theirs (n); CREATE TRIGGER t AFTER INSERT ON theirs BEGIN SELECT 1; END; CREATE VIEW v AS SELECT * FROM workflow_session;'
+        con.executescript('CREATE TABLE others (n); CREATE TRIGGER t AFTER INSERT ON others BEGIN SELECT 1; END; CREATE VIEW v AS SELECT * FROM workflow_session;'
                           'CREATE INDEX by_label ON workflow_session (label)')
     with Store(tmp_path/'wf.db') as store: store.update_state('f', 's', {'a': 2})
-    with closing(sqlite3.connect(tmp_path/'wf.db')) as con: assert con.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('theirs', 't', 'v', 'by_label')").fetchone() == (4,)
+    with closing(sqlite3.connect(tmp_path/'wf.db')) as con: assert con.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('others', 't', 'v', 'by_label')").fetchone() == (4,)
 
 # -- recovery, times, size of the log
 
@@ -432,24 +432,24 @@ KILLED = r"""
 @pytest.mark.skipif(os.name != 'posix', reason='on other systems, an open file cannot be deleted')
 def test_the_next_backup_removes_what_a_killed_one_left(tmp_path):
     "The next backup deletes what a killed one left, and keeps files of a running backup and of other programs."
-    path, theirs = tmp_path/'wf.db', ['wf.db.copy.1.part', f'other.{"0" * 32}.part']
-    for name in theirs: (tmp_path/name).touch()
+    path, other_names = tmp_path/'wf.db', ['wf.db.copy.1.part', f'other.{"0" * 32}.part']
+    for name in other_names: (tmp_path/name).touch()
     with Store(path) as store:
         store.update_state('f', 's', {'a': 1})
         for _ in range(3): other(KILLED, path, 'kill', status=9)
-        left = [name for name in files(tmp_path) if '.part' in name and name not in theirs]
+        left = [name for name in files(tmp_path) if '.part' in name and name not in other_names]
         assert len(left) == 2  # from the third run
         (tmp_path/left[0]).unlink()  # a loss of power may remove one and keep the other
         words = [sys.executable, '-c', HEAD + textwrap.dedent(KILLED), str(path), 'wait']
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as making:
             assert making.stdout.readline() == 'in the middle\n'
-            now = [name for name in files(tmp_path) if '.part' in name and name not in theirs]
+            now = [name for name in files(tmp_path) if '.part' in name and name not in other_names]
             assert len(now) == 2 and not set(now) & set(left)
             store.backup(f'{path}.copy')
             assert set(now) <= set(files(tmp_path))
             making.kill()
         store.backup(f'{path}.copy')
-    assert files(tmp_path) == sorted(['wf.db', 'wf.db.copy', *theirs]) and other(READ, f'{path}.copy') == "{'a': 1}"
+    assert files(tmp_path) == sorted(['wf.db', 'wf.db.copy', *other_names]) and other(READ, f'{path}.copy') == "{'a': 1}"
 
 @pytest.mark.parametrize('place', ['wf.db', ':memory:'])
 def test_an_error_of_another_database_inside_an_edit_block(tmp_path, place):

@@ -252,7 +252,7 @@ def test_long_numbers(engine):
 def test_deep_nesting(engine, kind, figures):
     "The store returns what it has accepted, at any depth; it refuses deeper values with their path and writes nothing."
     watched = Watched(engine)
-    def takes(depth):
+    def accepts(depth):
         before = watched.content()
         try: watched.store.update_state('f', 's', {'v': nested(depth, kind)}, undo_label='deeper')
         except TypeError as error:
@@ -264,8 +264,8 @@ def test_deep_nesting(engine, kind, figures):
         assert found == depth
         return True
     low, high = 1, 200_000
-    assert takes(low) and not takes(high)
-    while high - low > 1: low, high = ((low + high) // 2, high) if takes((low + high) // 2) else (low, (low + high) // 2)
+    assert accepts(low) and not accepts(high)
+    while high - low > 1: low, high = ((low + high) // 2, high) if accepts((low + high) // 2) else (low, (low + high) // 2)
     circle = kind([('k', 0)]) if kind is dict else [0]
     circle['k' if kind is dict else 0] = circle
     watched.refused(lambda: watched.store.update_state('f', 's', {'v': circle}), 'v')

@@ -13,8 +13,8 @@ def programs():
     "The folder of the newest installed server programs, or `None`."
     found = [shutil.which('initdb')]
     if shutil.which('pg_config'):
-        told = subprocess.run(['pg_config', '--bindir'], capture_output=True, text=True).stdout.strip()
-        found.append(os.path.join(told, 'initdb'))
+        bindir = subprocess.run(['pg_config', '--bindir'], capture_output=True, text=True).stdout.strip()
+        found.append(os.path.join(bindir, 'initdb'))
     debian = Path('/usr/lib/postgresql').glob('*/bin/initdb')
     found += sorted(debian, key=lambda path: float(path.parts[-3]), reverse=True)
     for path in found:
@@ -64,8 +64,8 @@ class PostgresServer:
         self.guard = subprocess.Popen(['sh', '-c', GUARD, self.folder], stdin=subprocess.PIPE, start_new_session=True,
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         command = [self.bin/'initdb', '-D', self.data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C']
-        made = subprocess.run([*command, '--no-sync'], cwd=self.folder, capture_output=True, text=True, **self.user)
-        if made.returncode: raise RuntimeError(f'initdb failed: {made.stdout}{made.stderr}')
+        created = subprocess.run([*command, '--no-sync'], cwd=self.folder, capture_output=True, text=True, **self.user)
+        if created.returncode: raise RuntimeError(f'initdb failed: {created.stdout}{created.stderr}')
 
     @property
     def conninfo(self): return f'host={self.folder} port={self.port} user=postgres dbname=postgres'

@@ -113,8 +113,8 @@ def test_times_come_from_the_server(store, monkeypatch):
     monkeypatch.setattr(time, 'time', lambda: real() / 1e9 + later.total_seconds())
     store.update_state(F, S, {'n': 1}, undo_label='x')
     summary, [entry] = store.get_session_summary(F, S), store.get_undo_history(F, S).undo
-    for told in (summary.created_at, summary.updated_at, entry.created_at):
-        assert abs(datetime.fromisoformat(told + '+00:00') - datetime.now(timezone.utc)) < timedelta(minutes=10)
+    for time_text in (summary.created_at, summary.updated_at, entry.created_at):
+        assert abs(datetime.fromisoformat(time_text + '+00:00') - datetime.now(timezone.utc)) < timedelta(minutes=10)
     assert store.prune_sessions(F, timedelta(days=1)) == 0, 'written by the host whose clock is ahead'
 
 @on_postgres
@@ -154,10 +154,10 @@ def test_schemas_and_tables_of_other_applications_are_separate(engine):
     one.update_state(F, S, {'n': 1})
     assert other.list_flows() == []
     with closing(engine.connect()) as con:
-        con.execute(f'CREATE TABLE "{engine.schema_name("one")}".theirs (x int)')
-        con.execute(f'INSERT INTO "{engine.schema_name("one")}".theirs VALUES (7)')
+        con.execute(f'CREATE TABLE "{engine.schema_name("one")}".others (x int)')
+        con.execute(f'INSERT INTO "{engine.schema_name("one")}".others VALUES (7)')
         assert engine.open('one').get_state(F, S) == {'n': 1}
-        assert con.execute(f'SELECT x FROM "{engine.schema_name("one")}".theirs').fetchall() == [(7,)]
+        assert con.execute(f'SELECT x FROM "{engine.schema_name("one")}".others').fetchall() == [(7,)]
 
 @on_postgres
 def test_many_stores_create_a_schema_at_the_same_time(engine):

@@ -112,12 +112,12 @@ def test_one_host_undoes_what_the_other_did(options, own_server, rounds, figures
     with Store(options) as store, Proxy(address(own_server)) as one, Proxy(address(own_server)) as other:
         children = [Child('act', {**options, 'conninfo': proxy.conninfo}) for proxy in (one, other)]
         for child in children: child.ready()
-        def told(child, order):
+        def answer_of(child, order):
             child.go(order)
             return json.loads(child.line())
         for i in range(rounds):
-            told(children[i % 2], f'set k{i}')
-            assert told(children[1 - i % 2], 'undo -') == [f'set k{i}']
+            answer_of(children[i % 2], f'set k{i}')
+            assert answer_of(children[1 - i % 2], 'undo -') == [f'set k{i}']
             assert store.get_state(F, S) == {} and store.get_undo_history(F, S).redo[0].label == f'set k{i}'
         for child in children: child.end()
     figures |= {'undone_by_the_other': rounds}
