@@ -1,4 +1,4 @@
-"A random walk through every method, beside a model in plain dicts: the two agree after each step."
+"Random sequences of calls of every method, beside a model in plain dicts: store and model agree after each call."
 import copy
 import json
 import os
@@ -17,17 +17,17 @@ STEPS = 50
 counted = Counter()
 
 class Mark(Enum):
-    "In place of a value."
-    GONE = 'there is none'
-    TWIN = 'what Python takes for equal to what is there'
+    "Stands for a value."
+    GONE = 'no value'
+    TWIN = 'a value that is equal in Python, but not in JSON'
 
 GONE, TWIN = Mark
 
 class Long(str):
-    "Of any length, and yet short in the report of a failure."
+    "A text of any length that is short in the report of a failure."
     def __repr__(self): return f'Long({self[0]!r} * {len(self)})'
 
-# few keys and few values, so that writes meet each other's fields; dicts of 50 bytes, of more than 2 KB, of many keys
+# few keys and values, so that writes change the same fields; dicts of 50 bytes, of more than 2 KB, and of many keys
 
 STEP_KEYS = ['_step_review', '_step_split']
 odd_keys = st.sampled_from(['ключ', '', '_step_', 'a.b', '"', '\ud800'])
@@ -59,7 +59,7 @@ refusals = st.sampled_from([
     {'undo_label': ''}, {'undo_label': ' \n'}, {'undo_label': Long('x' * 1001)}, {'undo_group': 'typing'}, {}])
 
 def spots(value, path=()):
-    "The paths of what stands in dicts, a little deeper than fields go."
+    "The paths of all values in dicts, a little deeper than those of fields."
     if not isinstance(value, dict) or len(path) == 5: return [path]
     return [path, *(p for k in list(value)[:8] for p in spots(value[k], (*path, k)))]
 
@@ -78,7 +78,7 @@ def twin(value):
     return {'1': 1.0, '1.0': True, 'true': 1}.get(ordered(value), value)
 
 def poke(here, path, content):
-    "Put it there, if there are dicts on the way."
+    "Set the value at this path, if every key above it holds a dict."
     *outer, key = path
     for k in outer:
         if not isinstance(here.get(k), dict): return
@@ -94,16 +94,16 @@ def loose(value, levels):
     "`value` with the keys of its upper levels sorted."
     return {k: loose(value[k], levels - 1) for k in sorted(value)} if levels and isinstance(value, dict) else value
 
-# what undo is, on whole states
+# undo, as functions on whole states
 
 def key_of(step): return f'_step_{step}'
 
 def with_steps(state, steps):
-    "`state`, in which a step that isn't there is an empty one."
+    "`state` with an empty step for each step that does not exist."
     return {**state, **{k: {} for k in STEP_KEYS if k in steps and k not in state}}
 
 def fields(old, new, path=(), behind=None):
-    "What differs: by path what was there, what is there now, and the key that it stood behind."
+    "What differs: by path, the value before, the value now, and the key before it."
     if len(path) == 3 or not isinstance(old, dict) or not isinstance(new, dict):
         return {} if ordered(old) == ordered(new) else {path: (old, new, behind)}
     found = {}
@@ -112,7 +112,7 @@ def fields(old, new, path=(), behind=None):
     return found
 
 def held(state, path):
-    "JSON of what a field holds; where a value that is no dict is in its way, that would be overwritten."
+    "JSON of the value of a field; or of a value that is not a dict at the beginning of its path, which would be overwritten."
     for k in path:
         if not isinstance(state, dict): return 'IN THE WAY'
         if k not in state: return ordered(GONE)
@@ -120,21 +120,21 @@ def held(state, path):
     return ordered(state)
 
 class Entry:
-    "The action that made `new` of `old`."
-    unsure = False  # whether the model tells the order of the keys after its undo
+    "The action that turned `old` into `new`."
+    unsure = False  # whether the model knows the order of the keys after its undo
     def __init__(self, label, group, old, new, scope):
         self.label, self.group = label, group
         self.fields = copy.deepcopy(fields(with_steps(old, new), with_steps(new, old)))
-        self.steps = {k: k in old for k in STEP_KEYS if (k in old) != (k in new)}  # that came or went: there before?
+        self.steps = {k: k in old for k in STEP_KEYS if (k in old) != (k in new)}  # steps that the action created or deleted: did they exist before?
         self.keys = sorted({path[scope is not None] for path in self.fields})
 
     def conflicts(self, state, scope):
-        "Keys of the fields that hold something else than what the action left."
+        "Keys of the fields that no longer hold what the action left."
         changed = [path for path, (_, after, _) in self.fields.items() if held(state, path) != ordered(after)]
         return {path[scope is not None] for path in changed}
 
     def put_back(self, state):
-        "`state` without the action; what it did not change stays."
+        "`state` without the action; what the action did not change stays."
         new = with_steps(copy.deepcopy(state), self.steps.keys() | {path[0] for path in self.fields})
         coming = []
         for (*outer, key), (before, _, behind) in self.fields.items():
@@ -154,7 +154,7 @@ class Entry:
         return {k: value for k, value in new.items() if k not in gone}
 
 class Undo:
-    "The entries of one scope, newest last; those to redo, the next one last."
+    "The undo entries of one scope, newest last, and the redo entries, next one last."
     def __init__(self): self.undo, self.redo = [], []
     def __bool__(self): return bool(self.undo or self.redo)
 
@@ -174,8 +174,8 @@ class Model(RuleBasedStateMachine):
 
     def forget(self):
         self.state, self.lists = {}, {scope: Undo() for scope in (None, 'review', 'split')}
-        self.current, self.name = None, None  # step and label
-        self.unsure = 0  # for so many levels from the top the model doesn't tell the order of the keys
+        self.current, self.name = None, None  # current step and label
+        self.unsure = 0  # levels from the top for which the model does not know the order of the keys
 
     def teardown(self):
         if hasattr(self, 'store'): self.engine.drop()
@@ -191,11 +191,11 @@ class Model(RuleBasedStateMachine):
         return self.store.edit_step_state('f', 's', scope, **kw)
 
     def inside(self, scope):
-        "A copy of what a write of the scope sees."
+        "A copy of what a write in the scope sees."
         return copy.deepcopy(self.state if scope is None else self.state.get(key_of(scope), {}))
 
     def around(self, scope, here):
-        "The state with that in it."
+        "The state with this content of the scope."
         return here if scope is None else {**self.state, key_of(scope): here}
 
     def wrote(self, new, scope, label, group=None, cleared=()):
@@ -251,7 +251,7 @@ class Model(RuleBasedStateMachine):
     @rule(data=st.data(), label=labels, group=groups, current=st.sampled_from([None, None, 'one']),
           name=st.sampled_from([None, None, 'Lease']), fail=st.sampled_from([False] * 7 + [True]))
     def edit_session_rule(self, data, label, group, current, name, fail):
-        "Any parts of the session in one action, each shown as it is alone."
+        "Change any parts of the session in one action; the block shows each part as other methods do."
         scopes = data.draw(st.lists(st.sampled_from([None, 'review', 'split']), unique=True))
         parts = {scope: self.inside(scope) for scope in scopes}
         if None in parts: parts[None] = {k: value for k, value in parts[None].items() if k not in STEP_KEYS}
@@ -276,7 +276,7 @@ class Model(RuleBasedStateMachine):
         new, own = dict(self.state), {k: value for k, value in self.state.items() if k not in STEP_KEYS}
         if ordered(parts.get(None, own)) != ordered(own):
             new = {**parts[None], **{k: value for k, value in new.items() if k in STEP_KEYS}}
-            self.unsure = 1  # among steps, whose places the block did not see
+            self.unsure = 1  # among steps, whose positions the block did not see
         for scope in filter(None, parts):
             if parts[scope] or key_of(scope) in new: new[key_of(scope)] = parts[scope]
         moved, revision = (current, name) != (self.current, self.name), self.revision
@@ -287,7 +287,7 @@ class Model(RuleBasedStateMachine):
         if label and self.lists[None].undo: self.lists[None].undo[-1].unsure = True
 
     def edited(self, here, scope, label, group):
-        "A step that stays empty is not made, nor is a session."
+        "A step or session that stays empty is not created."
         if here or scope is None or key_of(scope) in self.state: new = self.around(scope, here)
         else: new = self.state
         if self.revision or new: self.wrote(new, scope, label, group)
@@ -295,7 +295,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: any(here.undo for here in self.lists.values()))
     @rule(data=st.data(), part=st.booleans())
     def retype_rule(self, data, part):
-        "By hand what undo would do, or a part of it: in a group it may cancel out."
+        "Write what undo would restore, or a part of it: in a group, the two may cancel out."
         scope = data.draw(st.sampled_from([scope for scope, here in self.lists.items() if here.undo]))
         last = self.lists[scope].undo[-1]
         here = last.put_back(self.state)
@@ -309,7 +309,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: any(self.lists.values()))
     @rule(data=st.data(), label=st.sampled_from([None, None, 'nudge']))
     def nudge_rule(self, data, label):
-        "From another scope, or without a label, change a field of an entry once more, or a part of it."
+        "Change a field of an entry again, or a part of it, from another scope or without a label."
         here = self.lists[data.draw(st.sampled_from([scope for scope, here in self.lists.items() if here]))]
         paths = [path for entry in (*here.undo[-1:], *here.redo[-1:]) for path in entry.fields]
         if not paths: return
@@ -326,7 +326,7 @@ class Model(RuleBasedStateMachine):
     def undo_rule(self, data, count, force):
         self.move(data.draw(st.sampled_from([s for s, here in self.lists.items() if here.undo])), count, force, True)
 
-    undo_again_rule = undo_rule  # twice as often
+    undo_again_rule = undo_rule  # chosen twice as often
 
     @precondition(lambda self: any(here.redo for here in self.lists.values()))
     @rule(data=st.data(), count=counts, force=forces)
@@ -355,7 +355,7 @@ class Model(RuleBasedStateMachine):
             way_back.keys = entry.keys
             moved.append(way_back)
             way_back.unsure = entry.unsure
-            unsure = max(unsure, 3 if found else 1 if way_back.steps or entry.unsure else 0)  # forced; a step came or went
+            unsure = max(unsure, 3 if found else 1 if way_back.steps or entry.unsure else 0)  # forced, and the action created or deleted a step
             counted['forced'] += bool(found)
             counted['steps moved'] += bool(way_back.steps)
             state = new
@@ -367,7 +367,7 @@ class Model(RuleBasedStateMachine):
         self.revision += 1
         counted['moves'] += 1
 
-    # the rest
+    # other methods
 
     @rule(data=st.data(), what=st.sampled_from(['clear', 'clear', 'step', 'label', 'refused', 'reopen', 'delete']))
     def other_rule(self, data, what): getattr(self, what)(data.draw)
@@ -390,7 +390,7 @@ class Model(RuleBasedStateMachine):
         if self.revision and name != self.name: self.name, self.revision = name, self.revision + 1
 
     def refused(self, draw):
-        "That nothing was written is seen in `agree`."
+        "`agree` checks that nothing was written."
         scope, edit, asked = draw(scopes), draw(st.booleans()), draw(refusals)
         with pytest.raises(ValueError if asked else StaleSessionError) as error:
             asked = asked or {'expected_revision': self.revision + 1}
