@@ -3,7 +3,6 @@ import json
 import math
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 

@@ -1,7 +1,6 @@
 "Cases in which a careless store would silently lose data: a replaced log or file, two names, forks in C, hostile rows."
 import asyncio
 import contextvars
-import ctypes
 import os
 import signal
 import sqlite3

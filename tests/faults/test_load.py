@@ -1,12 +1,11 @@
 "Load: 8 processes with 8 threads each write to one session, and create one file, at the same time."
 import json
-import os
 
 import pytest
 
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
 
-from .processes import Child, check_file, files, is_old, old_file, run
+from .processes import Child, check_file, files, old_file, run
 
 PROCESSES = THREADS = 8
 
