@@ -90,6 +90,10 @@ def poke(here, path, content):
 
 def ordered(value): return value.name if isinstance(value, Mark) else json.dumps(value)
 
+def loose(value, levels):
+    "`value` with the keys of its upper levels sorted."
+    return {k: loose(value[k], levels - 1) for k in sorted(value)} if levels and isinstance(value, dict) else value
+
 # what undo is, on whole states
 
 def key_of(step): return f'_step_{step}'
@@ -216,6 +220,7 @@ class Model(RuleBasedStateMachine):
     def forget(self):
         self.state, self.lists = {}, {scope: Undo() for scope in (None, 'review', 'split')}
         self.current, self.name = None, None  # step and label
+        self.forced_back = False  # whether a forced undo brought back what others had deleted: its place is not told
 
     def teardown(self):
         if hasattr(self, 'store'): self.engine.drop()
@@ -271,6 +276,13 @@ class Model(RuleBasedStateMachine):
         here.update(copy.deepcopy(new))
         for k in remove: here.pop(k, None)
         self.wrote(self.around(scope, here), scope, label, group, () if scope else remove)
+
+    @rule(scope=scopes, names=st.sampled_from(['fghi', 'jklm', 'ntuv']))
+    def fill_rule(self, scope, names):
+        "Keys between those that the other rules change, so that these have few neighbours among each other."
+        here, new = self.inside(scope), dict.fromkeys(names, 0)
+        self.update(scope, new)
+        self.wrote(self.around(scope, {**here, **new}), scope, None)
 
     @rule(data=st.data(), scope=scopes, label=labels, group=groups, fail=st.sampled_from([False] * 7 + [True]))
     def edit_rule(self, data, scope, label, group, fail):
@@ -409,6 +421,8 @@ class Model(RuleBasedStateMachine):
                 counted['dropped'] += 1
                 continue
             new = entry.put_back(state, kept)
+            forced = [path for path, choice in found.items() if choice == 'force']
+            self.forced_back |= any(at(state, path) in (GONE, ...) for path in forced)
             way_back = Entry(entry.label, None, state, new, scope)
             way_back.keys = entry.keys
             moved.append(way_back)
@@ -477,12 +491,14 @@ class Model(RuleBasedStateMachine):
         if not hasattr(self, 'store'): return
         counted['steps'] += 1
         whole = self.store.get_state('f', 's')
-        assert ordered(whole) == ordered(self.state)
+        levels = 3 if self.forced_back else 0
+        assert ordered(loose(whole, levels)) == ordered(loose(self.state, levels))
+        self.state, self.forced_back = whole, False
         for scope, here in self.lists.items():
             if scope: assert ordered(self.store.get_step_state('f', 's', scope)) == ordered(self.inside(scope))
             history = self.store.get_undo_history('f', 's', scope)
             for got, entries in (history.undo, here.undo), (history.redo, here.redo):
-                assert [(e.label, sorted(e.keys)) for e in got] == [(e.label, e.keys) for e in reversed(entries)]
+                assert [(e.label, sorted(e.keys)) for e in got] == [(e.label, e.keys) for e in reversed(entries)], scope
         summary = self.store.get_session_summary('f', 's')
         assert (summary.revision if summary else 0) == self.revision
         if summary:

@@ -5,7 +5,7 @@ import pytest
 
 from cjm_workflow_state.state_store import UndoHistory
 
-from .helpers import F, METHODS, S, call, everything, labels, redo_labels, refuses, undo_labels
+from .helpers import F, LONG, METHODS, S, as_json, call, everything, labels, redo_labels, refuses, undo_labels
 
 def test_only_labelled_writes_that_change_something_can_be_undone(store):
     store.update_state(F, S, {'n': 1})
@@ -107,3 +107,37 @@ def test_clearing_a_step_with_a_label_can_be_undone(full):
     assert full.get_step_state(F, S, 'a') == {'n': 1}
     full.redo(F, S, 'a')
     assert '_step_a' not in full.get_state(F, S)
+
+def test_an_undo_history_is_true_if_there_is_anything_to_move(store):
+    assert not store.get_undo_history(F, S)
+    store.update_state(F, S, {'n': 1}, undo_label='n')
+    assert store.get_undo_history(F, S) and not store.get_undo_history(F, S, 'a')
+    store.undo(F, S)
+    assert store.get_undo_history(F, S)
+
+def deep(levels, kind):
+    value = 0
+    for n in range(levels): value = [value] if kind == 'lists' or kind == 'both' and n % 2 else {'k': value}
+    return value
+
+@pytest.mark.parametrize('kind', ['lists', 'dicts', 'both', 'big dicts'])
+@pytest.mark.parametrize('scope', [[], ['a']])
+def test_one_nesting_limit_and_whatever_was_accepted_can_be_undone(store, kind, scope):
+    def update(value, **kw):
+        if kind == 'big dicts': value = {**value, 'text': LONG} if isinstance(value, dict) else value
+        if scope: store.update_step_state(F, S, *scope, {'v': value}, **kw)
+        else: store.update_state(F, S, {'v': value}, **kw)
+    refuses(store, TypeError, 'v is not JSON: deeper than 500 levels', lambda: update(deep(501, kind)))
+    update(deep(500, kind))
+    everything_as_before = as_json(store.get_state(F, S))
+    for value in (1, deep(500, kind), [], {'k': 1}): update(value, undo_label='Replace')
+    assert store.check() == []
+    store.undo(F, S, *scope, count=4)
+    assert as_json(store.get_state(F, S)) == everything_as_before
+    store.redo(F, S, *scope, count=4)
+    store.undo(F, S, *scope, count=4)
+    store.update_state(F, S, store.get_state(F, S))
+    update(1, undo_label='Type', undo_group='g')
+    update(2, undo_label='Type', undo_group='g')
+    store.undo(F, S, *scope)
+    assert as_json(store.get_state(F, S)) == everything_as_before and store.check() == []
