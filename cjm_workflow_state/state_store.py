@@ -12,6 +12,7 @@ __all__ = ['SessionSummary', 'UndoEntry', 'UndoHistory', 'SessionSnapshot', 'Sta
 
 # %% ../nbs/state_store.ipynb #imports
 import errno
+import gc
 import json
 import os
 import queue
@@ -183,18 +184,21 @@ def _make_encoder(default: Optional[Callable[[Any], Any]] = None) -> _Encode:
     return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=default or _unknown_type).encode
 
 _encode = _make_encoder()
+_quote = json.encoder.encode_basestring  # a text as JSON; a function of C
 
 def _dumps(
     value: Any, # Anything that `json.dumps` accepts
     encode: _Encode = _encode
 ) -> str: # Compact text without lone surrogates, which UTF-8 can't hold
-    text = encode(value)
+    text = _quote(value) if type(value) is str else encode(value)
     if text.count("[") + text.count("{") > _MAX_LEVELS and _too_deep(value if encode is _encode else json.loads(text)):
         raise TypeError(f"deeper than {_MAX_LEVELS} levels")
-    if text.isascii(): return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # join surrogate pairs, and escape what is left
+    return text if text.isascii() else _escape_surrogates(text)
+
+def _escape_surrogates(text: str) -> str:
+    "Join surrogate pairs, and escape lone surrogates."
+    try: text.encode()
+    except UnicodeEncodeError:
         joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
         text = _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", joined)
     return text
@@ -208,17 +212,26 @@ def _json_decoder() -> Callable[[str], Any]:
 
 def _loads(text: str) -> Any:
     "The value of a JSON text. msgspec refuses `NaN` and lone surrogates; the standard library parses those."
+    pause = len(text) > 100_000 and gc.isenabled()
+    if pause: gc.disable()  # else it looks at all that has been parsed so far, again and again
     try: return _json_decoder()(text)
     except Exception: return json.loads(text)
+    finally:
+        if pause: gc.enable()
 
 # %% ../nbs/state_store.ipynb #key
 def _dump_key(
     key: Any # A dict's key
 ) -> str: # Its JSON text, with the quotes
-    return _dumps(key) if isinstance(key, str) else _encode({key: 0})[1:-3]
+    if not isinstance(key, str): return _encode({key: 0})[1:-3]
+    text = _quote(key)
+    return text if text.isascii() else _escape_surrogates(text)
 
 def _by_key_text(value: dict[Any, Any], where: str = "the dict") -> dict[str, Any]:
     "The items of `value` by the JSON texts of their keys."
+    if set(map(type, value)) == {str}:
+        names = list(map(_quote, value))
+        if "".join(names).isascii(): return dict(zip(names, value.values()))
     parts = {_dump_key(key): part for key, part in value.items()}
     if len(parts) < len(value): raise ValueError(f"two keys of {where} become the same key in JSON: {list(value)}")
     return parts
@@ -240,7 +253,7 @@ def _row_size(path: _Path, text: str) -> int:
 
 # %% ../nbs/state_store.ipynb #flatten
 _MAX_RECORD_KEYS = 64   # a dict with more keys is a map, not a record
-_MAX_WHOLE_BYTES = 2048 # a dict of up to half a page of SQLite stays whole: SQLite writes whole pages
+_MAX_WHOLE_BYTES = 8192 # a smaller dict stays whole: reading and saving many rows costs more than writing two pages
 
 def _flatten(
     path: _Path, # Where the value is stored
@@ -248,20 +261,34 @@ def _flatten(
     split: bool = False, # Split it whatever its size, as a step's state is
     encode: _Encode = _encode
 ) -> dict[_Path, str]: # Text of each row: one, or for a split dict `{}` and those of its keys
-    whole = len(path) == len(_KEY_COLUMNS)
-    if whole or not isinstance(value, dict):
+    last_column = len(path) == len(_KEY_COLUMNS)
+    if last_column or not isinstance(value, dict):
         text = _dumps(value, encode)
-        if whole or text[0] != "{": return {path: text}
+        if last_column or text[0] != "{": return {path: text}
         value = json.loads(text)  # a dict that `default` returned
-    if len(value) > _MAX_RECORD_KEYS and not split:
+    is_map = len(value) > _MAX_RECORD_KEYS and not split
+    if is_map or not split and _looks_small(value, len(path) + 1):
         if set(map(type, value)) != {str}: _by_key_text(value, ".".join(path))
-        return {path: _dumps(value, encode)}
+        text = _dumps(value, encode)
+        if is_map or _fits(text): return {path: text}
     rows: dict[_Path, str] = {}
     for key, part in _by_key_text(value, ".".join(path)).items():
         rows.update(_flatten((*path, key), part, False, encode))
-    if split or sum(map(_row_size, rows, rows.values())) > _MAX_WHOLE_BYTES: return {path: "{}", **rows}
-    pairs = [f"{inner[-1]}:{text}" for inner, text in rows.items()]  # all parts are smaller, so none was split
-    return {path: "{" + ",".join(pairs) + "}"}
+    if split or len(rows) > len(value): return {path: "{}", **rows}
+    text = "{" + ",".join([f"{inner[-1]}:{text}" for inner, text in rows.items()]) + "}"
+    return {path: text} if _fits(text) else {path: "{}", **rows}
+
+def _fits(text: str) -> bool:
+    return len(text) <= _MAX_WHOLE_BYTES and (text.isascii() or len(text.encode()) <= _MAX_WHOLE_BYTES)
+
+def _looks_small(value: dict[Any, Any], level: int) -> bool:
+    "Whether to encode a dict in one piece, to see how big it is; a wrong guess costs only time."
+    for part in value.values():
+        if isinstance(part, str):
+            if len(part) > _MAX_WHOLE_BYTES: return False
+        elif isinstance(part, (dict, list, tuple)):
+            if len(part) > _MAX_RECORD_KEYS or isinstance(part, dict) and level < len(_KEY_COLUMNS): return False
+    return True
 
 # %% ../nbs/state_store.ipynb #tree
 _Tree = dict[str, Any]  # key -> JSON text, or a tree; a key is a JSON text too
@@ -285,13 +312,15 @@ def _build_tree(
 def _tree_text(
     tree: Union[_Tree, str] # A tree, or a part of one
 ) -> str: # Its JSON; each piece is copied once
+    if isinstance(tree, str): return tree
     pieces: list[str] = []
-    def add(part: Union[_Tree, str]) -> None:
-        if isinstance(part, str): return pieces.append(part)
+    def add(part: _Tree) -> None:
         before = "{"
         for key, inner in part.items():
-            pieces.extend((before, key, ":"))
-            add(inner)
+            if isinstance(inner, str): pieces.extend((before, key, ":", inner))
+            else:
+                pieces.extend((before, key, ":"))
+                add(inner)
             before = ","
         pieces.append("}" if part else "{}")
     add(tree)
@@ -433,7 +462,8 @@ def _flatten_state(
     return texts
 
 # %% ../nbs/state_store.ipynb #split
-_decode_at = json.JSONDecoder().raw_decode
+_scan_value: Callable[[str, int], tuple[Any, int]] = getattr(json.JSONDecoder(), "scan_once")  # functions of C, which
+_scan_text: Callable[[str, int], tuple[str, int]] = getattr(json.decoder, "scanstring")        # typeshed doesn't know
 
 def _split_object(
     part: Any # A part of a tree
@@ -442,11 +472,13 @@ def _split_object(
     if not part.startswith("{"): return None
     parts: _Tree = {}
     start = 1
-    while part[start] != "}":
-        colon = _decode_at(part, start)[1]
-        end = _decode_at(part, colon + 1)[1]
-        parts[part[start:colon]] = part[colon + 1:end]
-        start = end + (part[end] == ",")
+    try:
+        while part[start] != "}":
+            colon = _scan_text(part, start + 1)[1]
+            end = _scan_value(part, colon + 1)[1]
+            parts[part[start:colon]] = part[colon + 1:end]
+            start = end + (part[end] == ",")
+    except StopIteration: raise ValueError(f"no JSON value at {colon + 1}") from None
     return parts
 
 # %% ../nbs/state_store.ipynb #fingerprint
@@ -1946,22 +1978,19 @@ def _value_from(
     names: Optional[Collection[str]] = None # The keys that are wanted; `None`: all
 ) -> Any: # The dict that the caller gets
     tree = _build_tree(found)
-    parts = _split_object(tree.get(scope[0], "{}") if scope else tree) or {}
-    if names is not None:
+    part = tree.get(scope[0], "{}") if scope else tree
+    if names is not None and len(names) > _MAX_NAMES:
         wanted = set(names)
-        parts = {key: part for key, part in parts.items() if key in wanted}
-    return _loads(_tree_text(parts))
+        part = {key: below for key, below in (_split_object(part) or {}).items() if key in wanted}
+    return _loads(_tree_text(part))
 
 def _load_keys(keys: str) -> list[str]: return [key + "" for key in json.loads(keys)]  # TypeError unless they are texts
 
 def _undo_history_from(found: Iterable[tuple[int, str, str, str]]) -> UndoHistory:
     "From undone, label, time and keys of the entries of one scope, oldest first."
-    history = UndoHistory([], [])
-    for undone, label, created, keys in found:
-        entry = UndoEntry(label, created, _load_keys(keys))
-        if undone: history.redo.append(entry)
-        else: history.undo.insert(0, entry)
-    return history
+    entries = [(undone, UndoEntry(label, created, _load_keys(keys))) for undone, label, created, keys in found]
+    undo = [entry for undone, entry in entries if not undone]
+    return UndoHistory(undo[::-1], [entry for undone, entry in entries if undone])
 
 def _session_parts(keys: Optional[list[str]], steps: Optional[list[str]]) -> tuple[str, list[str]]:
     "A condition for the rows of some own keys and of some steps, and its values; `None`: of all."
