@@ -31,7 +31,7 @@ def callouts(text):
 
 def links(text, home):
     "Pages of the site and pictures, as seen from GitHub and from the package index."
-    text = re.sub(r'\]\((?!https?:|#)([\w/-]+)\.(?:ipynb|html)(#[\w.-]+)?\)', lambda m: f']({home}/{m[1]}.html{m[2] or ""})', text)
+    text = re.sub(r'\]\((?!https?:|#)([\w/-]+)\.(?:ipynb|qmd|html)(#[\w.-]+)?\)', lambda m: f']({home}/{m[1]}.html{m[2] or ""})', text)
     return re.sub(r'\]\((images/[\w.-]+)\)', r'](nbs/\1)', text)
 
 def render(notebook, home):

@@ -104,31 +104,31 @@ UNDO = "undoable edit of 100 KB, depth {}"
 SAVE = "save the whole state, cursor moved, 1 MB"
 
 TARGETS = [
-    Target("`get_current_step`, to the raw SELECT", 1.5, floor("get the current step")),
-    Target("`session_exists`, to the raw SELECT", 1.5, floor("ask whether the session exists")),
-    Target("merge one key into 10 KB, to the raw floor", 1.4, floor(MERGE.format("10 KB")), levels=("NORMAL",)),
-    Target("the same, to diskcache setting one key of its own", 1, lambda results, level: ratio(
+    Target("`get_current_step`, compared with the raw SELECT", 1.5, floor("get the current step")),
+    Target("`session_exists`, compared with the raw SELECT", 1.5, floor("ask whether the session exists")),
+    Target("merge one key into 10 KB, compared with the floor", 1.4, floor(MERGE.format("10 KB")), levels=("NORMAL",)),
+    Target("the same, compared with diskcache-one-key", 1, lambda results, level: ratio(
         results, MERGE.format("10 KB"), f"package-{level}", MERGE.format("10 KB"), "diskcache-one-key"), levels=("NORMAL",)),
-    Target("the same, to the best other store of this `synchronous` that loses no update", 1, best_rival(MERGE.format("10 KB"))),
-    Target("merge one key into 1 MB, to the same into 10 KB", 1.1, same(MERGE.format("1 MB"), MERGE.format("10 KB"))),
-    Target("merge one key into 10 MB, to the same into 10 KB", 1.1, same(MERGE.format("10 MB"), MERGE.format("10 KB"))),
-    *[Target(f"`get_state`, {size}, to one `json.loads` and the raw fetch", limit, floor(f"read the whole state, {size}"))
+    Target("the same, compared with the fastest other store at this level that loses no write", 1, best_rival(MERGE.format("10 KB"))),
+    Target("merge one key into 1 MB, compared with 10 KB", 1.1, same(MERGE.format("1 MB"), MERGE.format("10 KB"))),
+    Target("merge one key into 10 MB, compared with 10 KB", 1.1, same(MERGE.format("10 MB"), MERGE.format("10 KB"))),
+    *[Target(f"`get_state`, {size}, compared with a raw SELECT and one `json.loads`", limit, floor(f"read the whole state, {size}"))
       for size, limit in (("10 KB", 1.25), ("1 MB", 1.2))],
-    Target("`get_state` of 50 snapshots of 160 KB under one key, to one `json.loads` and the raw fetch", 1.05, floor("read a deep state of 8 MB")),
-    *[Target(f"`get_session`, {size}, to `get_state`", limit, same(f"read all of a session at one moment, {size}", f"read the whole state, {size}"))
+    Target("`get_state` of 50 snapshots of 160 KB under one key, compared with a raw SELECT and one `json.loads`", 1.05, floor("read a deep state of 8 MB")),
+    *[Target(f"`get_session`, {size}, compared with `get_state`", limit, same(f"read all of a session at one moment, {size}", f"read the whole state, {size}"))
       for size, limit in (("10 KB", 1.5), ("1 MB", 1.1))],  # 1.1 times and 15 us, which is what a state of 10 KB takes a third of
-    Target("`edit_session` of one key of a small step in 10 MB, to `update_step_state`", 1.3, same("the same by edit_session", "change a key of a small step, 10 MB")),
-    Target("map: read the step of 10,000 keys, to one `json.loads` and the raw fetch of as many rows", 2, floor("map as a step, read")),
-    Target("map: change one key of it, to the merge of one key", 1.5, same("map as a step, change one key", MERGE.format("10 KB"))),
-    Target("map: save it whole with one entry changed, to the one-blob floor", 1.5, floor("map under a key, save the state, one entry changed")),
-    *[Target(f"newest 50 of {name}, to the raw covering-index query", 1.5, floor(f"newest 50 of {name}"))
+    Target("`edit_session` that changes one key of a small step, in a session of 10 MB, compared with `update_step_state`", 1.3, same("the same by edit_session", "change a key of a small step, 10 MB")),
+    Target("map: read the step, compared with a raw SELECT of as many rows and one `json.loads`", 2, floor("map as a step, read")),
+    Target("map: change one key, compared with merging one key into 10 KB", 1.5, same("map as a step, change one key", MERGE.format("10 KB"))),
+    Target("map: save all of it with one entry changed, compared with the floor", 1.5, floor("map under a key, save the state, one entry changed")),
+    *[Target(f"newest 50 of {name}, compared with a raw query on a covering index", 1.5, floor(f"newest 50 of {name}"))
       for name in ("10,000 sessions", "10,000 sessions, newest of 1 MB")],
-    Target("undoable edit of 100 KB, to the raw write of the value", 2, floor(UNDO.format(50))),
-    Target("undoable edit of 100 KB, written", 250, written(UNDO.format(50)), "KB"),
-    Target("undoable edit at depth 500, to the same at depth 5", 1.3, same(UNDO.format(500), UNDO.format(5))),
-    Target("8 processes merging, throughput, to the raw floor's", 0.8, writers("8 processes"), at_least=True, levels=("FULL",)),
-    Target("8 processes, 8 threads: lost or refused", 0, lost, ""),
-    Target("import, beyond `sqlite3`, `json`, `uuid`, `dataclasses`", 10, import_time, "ms"),
+    Target("undoable edit of 100 KB, compared with a raw write of the value", 2, floor(UNDO.format(50))),
+    Target("undoable edit of 100 KB, bytes written", 250, written(UNDO.format(50)), "KB"),
+    Target("undoable edit at depth 500, compared with depth 5", 1.3, same(UNDO.format(500), UNDO.format(5))),
+    Target("merges per second of 8 processes, compared with the floor", 0.8, writers("8 processes"), at_least=True, levels=("FULL",)),
+    Target("8 processes, and 8 threads: writes lost or refused", 0, lost, ""),
+    Target("import, after `sqlite3`, `json`, `uuid` and `dataclasses`", 10, import_time, "ms"),
 ]
 
 def evaluate(results: Results, targets: list[Target] = TARGETS) -> Iterator[tuple[Target, dict[str, Optional[Spread]]]]:
@@ -138,13 +138,12 @@ def evaluate(results: Results, targets: list[Target] = TARGETS) -> Iterator[tupl
 # Tables
 
 METHOD = """
-Each store has a process of its own, which holds its connections open. In each round every job is done by one store right after the other, for a short while each, so that what slows
-the machine down slows all of them. Times are of single calls: p50, p99 and the longest over all rounds. Ratios are medians, over the rounds, of the ratio of the medians within a round;
-in brackets, where the middle half of the rounds lies. Machines are noisy: p99 and maximum say as much about the machine as about the store, and a ratio inside another's bracket is no difference.
+Each store runs in a process of its own, which keeps its connections open. In each round, every store does the same job for a short time, one store after the other, so that a slow moment of the machine affects all of them.
+Times are those of single calls: the median (p50), the 99th percentile (p99) and the maximum over all rounds. A ratio is computed within each round, from the medians; the tables show the median ratio and, in brackets, the range of the middle half of the rounds.
+Machines are noisy. The p99 and the maximum say as much about the machine as about the store, and two ratios whose ranges overlap are not different.
 
-*Written* is what an operation hands to the kernel in write calls (`wchar`), checkpoints of the log included. *Syncs* are its calls of `fsync` and `fdatasync`, counted by `strace` in a
-pass of its own. *To the floor* compares with the least raw `sqlite3` code that does the job at the same `synchronous`; for `OFF`, with the floor at `NORMAL`. At `FULL` a returned write
-survives a power cut; at `NORMAL` it survives the death of the process; at `OFF` with a rollback journal a power cut can damage the file.""".strip()
+*Written* counts the bytes that an operation passes to write calls (`wchar`), including checkpoints. *Syncs* counts calls of `fsync` and `fdatasync`; `strace` counts them in a separate run. The *floor* is the least raw `sqlite3` code that does the job with the same `synchronous`
+(for `OFF`, with `NORMAL`). With `FULL`, a returned write survives a power cut. With `NORMAL`, it survives the death of the process. With `OFF` and a rollback journal, a power cut can damage the file.""".strip()
 
 def table(head: list[str], rows: Iterable[list[str]], numbers: bool = True) -> str:
     "A Markdown table; columns of numbers, all but the first, are flush right."
@@ -175,7 +174,7 @@ def verdict(target: Target, found: dict[str, Optional[Spread]]) -> str:
 def targets(results: Results, which: list[Target] = TARGETS) -> str:
     rows = [[target.what, ("at least " if target.at_least else "at most ") + number(target.limit, target.unit),
              *(between(found.get(level), target.unit) for level in LEVELS), verdict(target, found)] for target, found in evaluate(results, which)]
-    return table(["target", "limit", *(f"package at {level}" for level in LEVELS), "verdict"], rows)
+    return table(["measure", "target", *(f"package at {level}" for level in LEVELS), "result"], rows)
 
 def job_table(results: Results, job: str) -> str:
     rows = []
@@ -184,15 +183,15 @@ def job_table(results: Results, job: str) -> str:
         kilobytes = None if one["bytes"] is None else one["bytes"] / 1000
         writes = [number(kilobytes, "KB"), number(one["syncs"])] if JOBS[job].writes else []
         rows.append([title(kind), KINDS[kind].synchronous, duration(one["p50"]), duration(one["p99"]), duration(one["max"]), *writes, number(one["n"]), floor])
-    return table(["store", "`synchronous`", "p50", "p99", "max", *(["written", "syncs"] if JOBS[job].writes else []), "calls", "to the floor"], rows)
+    return table(["store", "`synchronous`", "p50", "p99", "max", *(["written", "syncs"] if JOBS[job].writes else []), "calls", "compared with the floor"], rows)
 
 def writers_table(results: Results, name: str) -> str:
     rows = [[title(kind), KINDS[kind].synchronous, number(median(one["per_second"])), number(sum(one["refused"])), number(sum(one["lost"]))]
             for kind, one in results["writers"][name].items()]
-    return table(["store", "`synchronous`", "merges a second", "refused", "lost"], rows)
+    return table(["store", "`synchronous`", "merges per second", "refused", "lost"], rows)
 
 def imports_table(results: Results) -> str:
-    return table(["package", "import", "quickest"], [[name, number(median(times), "ms"), number(min(times), "ms")] for name, times in results["imports"].items()])
+    return table(["package", "median", "fastest"], [[name, number(median(times), "ms"), number(min(times), "ms")] for name, times in results["imports"].items()])
 
 def stores_table(results: Results) -> str:
     names = results["stores"]
@@ -211,7 +210,7 @@ def wins(results: Results) -> str:
     rows = [[job, *(duration(row[f"package-{level}"]["p50"]) if f"package-{level}" in row else "–" for level in LEVELS),
              ", ".join(f"{kind} {duration(row[kind]['p50'])} ({number(times, 'x')})" for kind, times in found.items())]
             for job, row in results["jobs"].items() if (found := faster(row))]
-    return table(["job", *(f"package at {level}" for level in LEVELS), "quicker, and how many times"], rows, numbers=False) if rows else "In none of these jobs."
+    return table(["job", *(f"package at {level}" for level in LEVELS), "faster stores"], rows, numbers=False) if rows else "There is no such job."
 
 def beaten(results: Results) -> str:
     "In how many of the jobs that others can do as well one of them is quicker."
@@ -221,7 +220,7 @@ def beaten(results: Results) -> str:
 def answer(results: Results, job: str, what: str = "p50") -> str:
     "A job in one line: what it takes here, and where it takes less."
     row = results["jobs"][job]
-    show, less, least = (duration, "Quicker", "is quicker") if what == "p50" else (size, "Less", "writes less")
+    show, less, least = (duration, "Faster", "is faster") if what == "p50" else (size, "Writes less", "writes less")
     found = [f"{kind} {show(row[kind][what])} ({number(times, 'x')})" for kind, times in faster(row, what).items()]
     here = " and ".join(f"{show(row[f'package-{level}'][what])} at `{level}`" for level in reversed(LEVELS))
     return here + (f". {less}: {', '.join(found)}." if found else f". No other store {least}.")
@@ -230,12 +229,12 @@ def answer_writers(results: Results, name: str) -> str:
     "The same of many writers at once."
     row = {kind: {"rate": median(one["per_second"]), "p50": 1 / median(one["per_second"]), "lost": sum(one["lost"])}
            for kind, one in results["writers"][name].items()}
-    here = " and ".join(f"{number(row[f'package-{level}']['rate'])} a second at `{level}`" for level in reversed(LEVELS))
+    here = " and ".join(f"{number(row[f'package-{level}']['rate'])} merges per second at `{level}`" for level in reversed(LEVELS))
     lost = sum(row[f"package-{level}"]["lost"] for level in LEVELS)
     found = [f"{kind} ({number(times, 'x')})" for kind, times in faster(row).items() if not row[kind]["lost"]]
     losers = [f"{kind} ({number(one['lost'])})" for kind, one in row.items() if one["lost"]]
-    return (f"{here}, {number(lost) if lost else 'none'} lost. Quicker, and lost none: {', '.join(found) or 'no other store'}. "
-            f"Keys that were said to be saved were lost by {', '.join(losers) or 'none'}.")
+    return (f"{here}, {number(lost) if lost else 'none'} lost. Faster without losing any: {', '.join(found) or 'no other store'}. "
+            f"Acknowledged keys were lost by {', '.join(losers) or 'none'}.")
 
 def machine(results: Results) -> str: return ", ".join(f"{name} {value}" for name, value in results["machine"].items())
 
@@ -244,8 +243,8 @@ def sections(results: Results) -> Iterator[tuple[str, str]]:
     yield "Targets", targets(results)
     if results["jobs"]: yield "Where another store is quicker", wins(results)
     for job in results["jobs"]: yield job[0].upper() + job[1:], job_table(results, job)
-    for name in results.get("writers", {}): yield f"{name} merge into one session", writers_table(results, name)
-    if results.get("imports"): yield "Import, beyond `sqlite3`, `json`, `uuid`, `dataclasses`", imports_table(results)
+    for name in results.get("writers", {}): yield f"{name} that merge into one session", writers_table(results, name)
+    if results.get("imports"): yield "Import, after `sqlite3`, `json`, `uuid` and `dataclasses`", imports_table(results)
     yield "The stores", stores_table(results)
 
 def markdown(results: Results) -> str:
@@ -279,7 +278,7 @@ def of_jobs(results: Results, name: str, title: str, jobs: dict[str, str], what:
 def of_writers(results: Results) -> Plot:
     rows = [results["writers"][name] for name in MANY]
     lost = {kind: sum(sum(row[kind]["lost"]) for row in rows) for kind in results["stores"]}
-    return Plot("benchmarks-writers", "Eight writers, one session: the more the better", "merges a second", MANY,
+    return Plot("benchmarks-writers", "Eight writers, one session (more is better)", "merges per second", MANY,
                 {kind: [median(row[kind]["per_second"]) for row in rows] for kind in results["stores"]},
                 {kind: f"lost {count:,}" for kind, count in lost.items() if count})
 
@@ -287,7 +286,7 @@ def plots(results: Results) -> list[Plot]:
     by_size = {"merge": "merge one key", "read": "read the whole state", "save": "save the whole state, cursor moved"}
     return [
         *[of_jobs(results, f"benchmarks-{name}", job[0].upper() + job[1:], {size: f"{job}, {size}" for size in SIZES}) for name, job in by_size.items()],
-        of_jobs(results, "benchmarks-written", "Written by the merge of one key", {size: MERGE.format(size) for size in SIZES}, "bytes", 1, "B"),
+        of_jobs(results, "benchmarks-written", "Bytes written to merge one key", {size: MERGE.format(size) for size in SIZES}, "bytes", 1, "B"),
         of_jobs(results, "benchmarks-newest", "List the newest 50", {name: f"newest 50 of {name}" for name in DATA if "sessions" in name}),
         of_jobs(results, "benchmarks-undo", "Undoable edit of 100 KB (fields: without undo)", {"p50": UNDO.format(50)}),
         of_writers(results),
@@ -305,7 +304,9 @@ def figure_of(plt: Any, plot: Plot) -> Any:
         if kind in plot.notes: axes.annotate(plot.notes[kind], (max(values), kind), xytext=(8, -3), textcoords="offset points")
     axes.invert_yaxis()
     axes.set(xscale="log", xlabel="" if len(plot.unit) == 1 else plot.unit)
-    axes.xaxis.set_major_formatter(EngFormatter(plot.unit if len(plot.unit) == 1 else ""))
+    formatter = EngFormatter(plot.unit if len(plot.unit) == 1 else "")
+    formatter.ENG_PREFIXES = {**EngFormatter.ENG_PREFIXES, 3: "K"}  # KB, as in the tables
+    axes.xaxis.set_major_formatter(formatter)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_title(plot.title, loc="left")
     axes.grid(axis="x", color=INK, alpha=0.25)
