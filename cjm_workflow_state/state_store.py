@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from importlib import import_module
-from itertools import chain, count, islice
+from itertools import accumulate, chain, count, islice
 from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
@@ -162,14 +162,19 @@ class UndoConflictError(Exception):
 # %% ../nbs/state_store.ipynb #depth
 _MAX_LEVELS = 500
 
-def _too_deep(value: Any) -> bool:
-    "Whether lists and dicts are nested too deep; level by level, so that most of the work happens in C."
-    level = [value]
-    for _ in range(_MAX_LEVELS):
-        inside = chain.from_iterable([part.values() if isinstance(part, dict) else part for part in level])
-        level = [part for part in inside if isinstance(part, (dict, list, tuple))]
-        if not level: return False
-    return True
+_BRACKETS = bytes.maketrans(b"[{]}", b"(())")
+_OTHER_BYTES = bytes(set(range(256)) - set(b'[{]}"'))
+
+def _too_deep(text: str) -> bool:
+    "Whether the lists and dicts of a JSON text are nested too deep; it looks only at the brackets, in C."
+    if text.count("[") + text.count("{") <= _MAX_LEVELS: return False
+    if "\\" in text: text = text.replace("\\\\", "").replace('\\"', "")
+    marks = text.encode(errors="surrogatepass").translate(_BRACKETS, _OTHER_BYTES).replace(b'""', b"")
+    if b'"' in marks: marks = b"".join(marks.split(b'"')[::2])  # some strings contain brackets
+    for levels in range(_MAX_LEVELS, _MAX_LEVELS - 20, -1):
+        if len(marks) <= 2 * levels: return False
+        marks = marks.replace(b"()", b"")  # the innermost level
+    return max(accumulate(40.5 - mark for mark in marks), default=0) * 2 > levels - 1
 
 # %% ../nbs/state_store.ipynb #json
 _Encode = Callable[[Any], str]
@@ -191,8 +196,7 @@ def _dumps(
     encode: _Encode = _encode
 ) -> str: # Compact text without lone surrogates, which UTF-8 can't hold
     text = _quote(value) if type(value) is str else encode(value)
-    if text.count("[") + text.count("{") > _MAX_LEVELS and _too_deep(value if encode is _encode else json.loads(text)):
-        raise TypeError(f"deeper than {_MAX_LEVELS} levels")
+    if _too_deep(text): raise TypeError(f"deeper than {_MAX_LEVELS} levels")
     return text if text.isascii() else _escape_surrogates(text)
 
 def _escape_surrogates(text: str) -> str:
