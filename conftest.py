@@ -1,4 +1,4 @@
-"Each test cell of each notebook under nbs/ is a pytest item; the cells before it run first, as they do in Jupyter."
+"Makes each test cell of each notebook under nbs/ a pytest item; the cells before it run first, as in Jupyter."
 import atexit
 import importlib
 import re
@@ -9,15 +9,15 @@ import pytest
 
 EXPORTS = {'export', 'exporti', 'exports'}
 TESTS = re.compile(r'\b(test_\w+\(|assert\b)')
-NEEDED = 'nbs', 'benchmarks', 'examples', 'tests'  # what pages read; the package they import is the installed one
+NEEDED = 'nbs', 'benchmarks', 'examples', 'tests'  # the folders that pages read; they import the installed package
 
 def copy_checkout(root, copy):
-    "What a page needs of the checkout, so that the files that its cells write are not left lying there."
+    "Copy what a page needs from the checkout, so that its cells leave no files there."
     shutil.copy(root/'settings.ini', copy)
     for name in NEEDED: shutil.copytree(root/name, f'{copy}/{name}', ignore=shutil.ignore_patterns('.*', '__pycache__'))
 
 def pytest_addoption(parser):
-    parser.addoption('--package', action='store_true', help="test the installed package in place of the notebooks' own definitions")
+    parser.addoption('--package', action='store_true', help="test the installed package instead of the definitions in the notebooks")
 
 def pytest_collect_file(parent, file_path):
     if file_path.suffix == '.ipynb' and parent.config.rootpath/'nbs' in file_path.parents and not file_path.name.startswith(('.', '_')):
@@ -46,7 +46,7 @@ class Notebook(pytest.File):
     def start(self):
         from execnb.shell import CaptureShell
         self.shell = CaptureShell(self.path)
-        atexit.unregister(self.shell.atexit_operations)  # it empties the namespace, which open stores still need to close themselves
+        atexit.unregister(self.shell.atexit_operations)  # it empties the namespace, which open stores need to close themselves
         module = next((c.directives_['default_exp'][0] for c in self.cells if 'default_exp' in c.directives_), None)
         self.package = bool(module) and self.config.getoption('package')
         if self.package: self.shell.user_ns.update(vars(importlib.import_module(f'cjm_workflow_state.{module}')))

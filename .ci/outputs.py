@@ -1,6 +1,6 @@
-"""Run each notebook from top to bottom in a fresh kernel and save its outputs.  usage: outputs.py [--check] [NOTEBOOK ...]
+"""Run each notebook from top to bottom in a new kernel and save its outputs.  usage: outputs.py [--check] [NOTEBOOK ...]
 
-Cells with "eval: false" need a PostgreSQL server: they run if DATABASE_URL names one, and else keep their outputs."""
+Cells with "eval: false" need a PostgreSQL server: they run if DATABASE_URL names one; otherwise their outputs stay."""
 import os
 import sys
 from pathlib import Path
@@ -15,12 +15,12 @@ sys.path.insert(0, '.')
 from conftest import copy_checkout
 
 def outputs(notebook):
-    "What a reader sees, cell by cell."
+    "The outputs that a reader sees, by cell."
     return {cell.id: [o.get('text') or o.get('data') or f"{o.get('ename')}: {o.get('evalue')}" for o in cell.outputs]
             for cell in notebook.cells if cell.cell_type == 'code'}
 
 def execute(path):
-    "The notebook with fresh outputs."
+    "The notebook with new outputs."
     with TemporaryDirectory(ignore_cleanup_errors=True) as copy:
         copy_checkout(Path('.'), copy)
         notebook = nbformat.read(path, as_version=4)
@@ -43,7 +43,7 @@ def main(args):
                 changed += 1
                 print(f'{path}, cell {cell}:\n  was    {old[cell]}\n  is now {new[cell]}')
         if not check: write_nb(fresh, path)
-    print(f'{len(paths)} notebooks ran, {changed} cells show something else')
+    print(f'{len(paths)} notebooks ran, {changed} outputs changed')
     if check and changed: sys.exit('run python .ci/outputs.py and commit the notebooks')
 
 if __name__ == '__main__': main(sys.argv[1:])

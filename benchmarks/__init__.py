@@ -1,3 +1,3 @@
-"""The store side by side with raw `sqlite3` and with what else one could take, on the same work in one run: `python -m benchmarks`, after `pip install -e ".[bench]"`.
+"""Compares the store with raw `sqlite3` and with other packages, on the same work in one run: `python -m benchmarks`, after `pip install -e ".[bench]"`.
 
-To read it: stores (what is measured), jobs (the work), run (who does it when), report (what came out)."""
+Modules: stores (what is measured), jobs (the work), run (the order of the measurements), report (the results)."""

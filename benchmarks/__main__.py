@@ -1,6 +1,6 @@
-"""Measure all stores in one run, write benchmarks/results.json and the pictures of the docs page, and print every job's table.
+"""Measure all stores in one run, write benchmarks/results.json and the charts of the page, and print a table for every job.
 
-With an option that leaves something out, the tables are only printed, unless --out says where to write. The stores need about 4 GB of disk for the time of a run."""
+With an option that leaves something out, the tables are only printed, unless --out names a file. A run needs about 4 GB of disk."""
 import argparse
 import json
 import sys
@@ -32,7 +32,7 @@ def options(args: Optional[Sequence[str]]) -> argparse.Namespace:
 def chosen(names: Iterable[str], parts: Optional[list[str]]) -> list[str]: return [name for name in names if not parts or any(part in name for part in parts)]
 
 def stores(parts: Optional[list[str]]) -> list[str]:
-    "The chosen stores; those that aren't installed are left out aloud."
+    "The chosen stores that are installed; a message names the others."
     found = chosen(KINDS, parts)
     missing = [kind for kind in found if KINDS[kind].package and not KINDS[kind].version]
     if missing: say("not installed:", ", ".join(missing))

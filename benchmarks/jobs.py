@@ -1,4 +1,4 @@
-"The work: what the sessions hold, made-up transcripts that are the same in every run, and what is done to them again and again."
+"The work: the content of the sessions, invented transcripts that are the same in every run, and the operations that are timed."
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -19,14 +19,14 @@ def _vocabulary(rng: random.Random) -> list[str]:
     return ["".join(rng.choices(_SYLLABLES, k=rng.randint(1, 4))) for _ in range(2000)]
 
 def sentences(seed: int) -> Iterator[str]:
-    "Sentences of 3 to 40 words, some words far more common than others, as in a language."
+    "Sentences of 3 to 40 words; as in a language, some words are far more common than others."
     rng = random.Random(seed)
     words = _vocabulary(rng)
     weights = [1 / rank for rank in range(1, len(words) + 1)]
     while True: yield " ".join(rng.choices(words, weights, k=rng.randint(3, 40))).capitalize() + "."
 
 def notes() -> Iterator[str]:
-    "Short texts, all different; their length varies, for constant lengths flatter stores that overwrite in place."
+    "Short texts, all different. Their length varies, because a constant length favours stores that overwrite in place."
     rng = random.Random(1)
     for i in count(): yield f"{i} " + "x" * rng.randint(10, 200)
 
@@ -49,7 +49,7 @@ def session(size: int) -> dict[str, Any]:
     return {"title": "Interview 7", "note": "", **{f"_step_{name}": step for name, step in steps(size).items()}}
 
 def nested(size: int) -> dict[str, Any]:
-    "The state of an app that keeps all under one key."
+    "The state of an app that keeps everything under one key."
     return {"step_states": steps(size)}
 
 def labels(count: int = 10_000) -> dict[str, dict[str, Any]]:
@@ -67,7 +67,7 @@ SID = "s0"
 
 @dataclass(frozen=True)
 class Data:
-    "A file's content, made once; the jobs on it share it."
+    "The content of a file, created once and shared by its jobs."
     make: Callable[[Store], None]
     options: dict[str, Any] = field(default_factory=dict)  # how the store is opened
 
@@ -75,10 +75,10 @@ class Data:
 class Job:
     name: str
     data: str
-    floor: str  # which raw code is the least that could work: "fields" or "blob"
-    start: Callable[[Store], tuple[Callable[..., Any], Iterator[tuple[Any, ...]]]]  # what is timed, and its arguments, which are not
+    floor: str  # the simplest raw code that could do the job: "fields" or "blob"
+    start: Callable[[Store], tuple[Callable[..., Any], Iterator[tuple[Any, ...]]]]  # the timed function, and its arguments
     writes: bool = True
-    only: str = ""  # the one store that can do it
+    only: str = ""  # the only store that can do it
 
 def _one(state: Callable[[], State]) -> Callable[[Store], None]: return lambda store: store.create(SID, state())
 
@@ -171,7 +171,7 @@ JOBS = {job.name: job for job in [
 ]}
 
 def check(store: Store) -> None:
-    "The store does what is measured."
+    "Check that the store does what is measured."
     store.create("check", {"title": "a", "_step_review": {"n": 1}})
     store.merge("check", {"title": "b"})
     store.merge_step("check", "review", {"m": 2})

@@ -1,4 +1,4 @@
-"What the recorded run says: targets and tables as Markdown, and the pictures of the docs page."
+"The results of the recorded run: targets and tables as Markdown, and the charts of the page."
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ LEVELS = ("NORMAL", "FULL")
 
 @dataclass(frozen=True)
 class Spread:
-    "Median, and the quarter below and above which a quarter of the rounds lie."
+    "Median, and lower and upper quartile of the rounds."
     mid: float
     low: float
     high: float
@@ -32,11 +32,11 @@ def spread(values: list[float]) -> Spread:
     return Spread(round(mid, 4), round(low, 4), round(high, 4))
 
 def floor_of(job: str, kind: str) -> str:
-    "The raw code to compare with; for `synchronous=OFF`, which no floor has, the one at NORMAL."
+    "The raw code to compare with; `synchronous=OFF`, which no floor uses, is compared with NORMAL."
     return f"{JOBS[job].floor}-{'FULL' if KINDS[kind].synchronous == 'FULL' else 'NORMAL'}"
 
 def ratio(results: Results, job: str, kind: str, other_job: str, other_kind: str) -> Optional[Spread]:
-    "How many times as long the first takes."
+    "How many times as long the first takes as the second."
     jobs = results["jobs"]
     try: pairs = zip(jobs[job][kind]["rounds"], jobs[other_job][other_kind]["rounds"])
     except KeyError: return None  # not measured
@@ -44,7 +44,7 @@ def ratio(results: Results, job: str, kind: str, other_job: str, other_kind: str
 
 def to_floor(results: Results, job: str, kind: str) -> Optional[Spread]: return ratio(results, job, kind, job, floor_of(job, kind))
 
-Measure = Callable[[Results, str], Optional[Spread]]  # of the results and the package's `synchronous`
+Measure = Callable[[Results, str], Optional[Spread]]  # of the results and the `synchronous` of the package
 
 @dataclass(frozen=True)
 class Target:
@@ -53,14 +53,14 @@ class Target:
     measure: Measure
     unit: str = "x"
     at_least: bool = False
-    levels: Sequence[str] = LEVELS  # the package's `synchronous` for which it counts
+    levels: Sequence[str] = LEVELS  # the `synchronous` of the package to which it applies
 
     def met(self, found: Optional[Spread]) -> Optional[bool]:
         if found is None: return None
         return found.mid >= self.limit if self.at_least else found.mid <= self.limit
 
 def floor(job: str, other: str = "") -> Measure:
-    "To the raw code doing the same job, or another."
+    "Compared with the raw code doing the same job, or another."
     return lambda results, level: ratio(results, job, f"package-{level}", other or job, floor_of(other or job, f"package-{level}"))
 
 def same(job: str, other: str) -> Measure: return lambda results, level: ratio(results, job, f"package-{level}", other, f"package-{level}")
@@ -72,10 +72,10 @@ def written(job: str) -> Measure:
     return kilobytes
 
 def rivals(results: Results, level: str) -> list[str]:
-    "Stores of the same `synchronous` that lost no update of any writer, the raw ones aside."
+    "Stores with the same `synchronous` that lost no update, except the raw ones."
     found = results.get("writers", {})
     kinds = {kind for row in found.values() for kind in row if not KINDS[kind].floor and not kind.startswith("package") and KINDS[kind].synchronous == level}
-    kinds -= {"diskcache-one-key"}  # it keeps no session: compared with in a row of its own
+    kinds -= {"diskcache-one-key"}  # it keeps no session, so it has a separate row
     return [kind for kind in sorted(kinds) if not any(sum(row[kind]["lost"]) for row in found.values())]
 
 def best_rival(job: str) -> Measure:
@@ -132,7 +132,7 @@ TARGETS = [
 ]
 
 def evaluate(results: Results, targets: list[Target] = TARGETS) -> Iterator[tuple[Target, dict[str, Optional[Spread]]]]:
-    "Each target with what was measured at each level."
+    "Each target with its measured figure at each level."
     for target in targets: yield target, {level: target.measure(results, level) for level in target.levels}
 
 # Tables
@@ -146,12 +146,12 @@ Machines are noisy. The p99 and the maximum say as much about the machine as abo
 (for `OFF`, with `NORMAL`). With `FULL`, a returned write survives a power cut. With `NORMAL`, it survives the death of the process. With `OFF` and a rollback journal, a power cut can damage the file.""".strip()
 
 def table(head: list[str], rows: Iterable[list[str]], numbers: bool = True) -> str:
-    "A Markdown table; columns of numbers, all but the first, are flush right."
+    "A Markdown table; all columns but the first are right-aligned numbers."
     lines = ["| " + " | ".join(row) + " |" for row in [head, ["---"] + ["--:" if numbers else "---"] * (len(head) - 1), *rows]]
     return "\n".join(lines)
 
 def number(value: Optional[float], unit: str = "") -> str:
-    "Three digits, as a reader wants them."
+    "A number with three significant digits."
     if value is None: return "–"
     digits = 2 if abs(value) < 10 and value != round(value) else 1 if abs(value) < 100 and value != round(value) else 0
     return f"{value:,.{digits}f}{' ' * (len(unit) > 1)}{unit}"
@@ -200,25 +200,25 @@ def stores_table(results: Results) -> str:
 def nearest(kind: str) -> str: return f"package-{'FULL' if KINDS[kind].synchronous == 'FULL' else 'NORMAL'}"
 
 def faster(row: dict[str, Any], what: str = "p50") -> dict[str, float]:
-    "Stores that beat the package at the nearest `synchronous`, the raw floors aside, and how many times."
+    "Stores that are faster than the package at the nearest `synchronous`, except the raw floors, and by how much."
     times = {kind: row[nearest(kind)][what] / one[what] for kind, one in row.items()
              if not KINDS[kind].floor and nearest(kind) in row and one[what]}
     return {kind: times[kind] for kind in sorted(times, key=lambda kind: -times[kind]) if times[kind] > 1 and not kind.startswith("package")}
 
 def wins(results: Results) -> str:
-    "Where another store is quicker."
+    "The jobs in which another store is faster."
     rows = [[job, *(duration(row[f"package-{level}"]["p50"]) if f"package-{level}" in row else "–" for level in LEVELS),
              ", ".join(f"{kind} {duration(row[kind]['p50'])} ({number(times, 'x')})" for kind, times in found.items())]
             for job, row in results["jobs"].items() if (found := faster(row))]
     return table(["job", *(f"package at {level}" for level in LEVELS), "faster stores"], rows, numbers=False) if rows else "There is no such job."
 
 def beaten(results: Results) -> str:
-    "In how many of the jobs that others can do as well one of them is quicker."
+    "In how many of the jobs that other stores can do one of them is faster."
     shared = [row for job, row in results["jobs"].items() if not JOBS[job].only]
     return f"{sum(bool(faster(row)) for row in shared)} of {len(shared)}"
 
 def answer(results: Results, job: str, what: str = "p50") -> str:
-    "A job in one line: what it takes here, and where it takes less."
+    "A job in one line: its time here, and the stores that are faster."
     row = results["jobs"][job]
     show, less, least = (duration, "Faster", "is faster") if what == "p50" else (size, "Writes less", "writes less")
     found = [f"{kind} {show(row[kind][what])} ({number(times, 'x')})" for kind, times in faster(row, what).items()]
@@ -226,7 +226,7 @@ def answer(results: Results, job: str, what: str = "p50") -> str:
     return here + (f". {less}: {', '.join(found)}." if found else f". No other store {least}.")
 
 def answer_writers(results: Results, name: str) -> str:
-    "The same of many writers at once."
+    "The same for many writers at once."
     row = {kind: {"rate": median(one["per_second"]), "p50": 1 / median(one["per_second"]), "lost": sum(one["lost"])}
            for kind, one in results["writers"][name].items()}
     here = " and ".join(f"{number(row[f'package-{level}']['rate'])} merges per second at `{level}`" for level in reversed(LEVELS))
@@ -239,7 +239,7 @@ def answer_writers(results: Results, name: str) -> str:
 def machine(results: Results) -> str: return ", ".join(f"{name} {value}" for name, value in results["machine"].items())
 
 def sections(results: Results) -> Iterator[tuple[str, str]]:
-    "Headings and what stands below them."
+    "Headings and the text below them."
     yield "Targets", targets(results)
     if results["jobs"]: yield "Where another store is quicker", wins(results)
     for job in results["jobs"]: yield job[0].upper() + job[1:], job_table(results, job)
@@ -251,9 +251,9 @@ def markdown(results: Results) -> str:
     parts = ["# Benchmarks", machine(results), METHOD, *(f"## {head}\n\n{body}" for head, body in sections(results))]
     return "\n\n".join(parts) + "\n"
 
-# Pictures
+# Charts
 
-INK = "#444444"  # for white paper; a style of the site turns the pictures over in the dark
+INK = "#444444"  # for a white background; in dark mode, a style of the site inverts the charts
 COLOURS = {"package": "#14794f", "fields": "#808080", "blob": "#808080"}
 OTHERS = "#b0601a"
 STYLE: Any = {"svg.hashsalt": "benchmarks", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
@@ -261,16 +261,16 @@ STYLE: Any = {"svg.hashsalt": "benchmarks", "svg.fonttype": "none", "font.family
 
 @dataclass
 class Plot:
-    "A line for each store, with a dot for each of its values."
+    "A chart with a line for each store and a dot for each value."
     name: str   # of the file
     title: str
     unit: str                        # "s", "B" or what is counted
-    series: list[str]                # what the dots are, from small to large
+    series: list[str]                # names of the dots, from small to large
     values: dict[str, list[float]]   # by store
-    notes: dict[str, str] = field(default_factory=dict)  # what stands behind a store's line
+    notes: dict[str, str] = field(default_factory=dict)  # the text at the end of a store's line
 
 def of_jobs(results: Results, name: str, title: str, jobs: dict[str, str], what: str = "p50", scale: float = 1e-6, unit: str = "s") -> Plot:
-    "`jobs` by what their dot is called."
+    "`jobs` by the name of their dot."
     rows = [results["jobs"][job] for job in jobs.values()]
     values = {kind: [row[kind][what] * scale for row in rows] for kind in results["stores"] if all(row[kind][what] for row in rows)}
     return Plot(name, title, unit, list(jobs), values)

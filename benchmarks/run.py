@@ -1,4 +1,4 @@
-"A process for each store, which does the jobs in turns and times them, and the collecting of what they measured."
+"A process for each store does the jobs in turns and times them; the main process collects the results."
 import gc
 import os
 import platform
@@ -24,15 +24,15 @@ from benchmarks.jobs import DATA, JOBS, SID, check, notes
 from benchmarks.stores import KINDS, Store
 
 def io_bytes(name: str) -> Optional[int]:
-    """A counter of this process: `wchar` is what it gave to write calls, `rchar` what it got from read calls; `None` where the system has no /proc.
+    """A counter of this process: bytes passed to write calls (`wchar`) or returned by read calls (`rchar`); `None` without /proc.
 
-    Not `write_bytes`: it counts a page once however often it is written before the kernel flushes it, so it depends on timing."""
+    Not `write_bytes`, which counts a page once however often it is written before the kernel flushes it, and so depends on timing."""
     try: lines = Path("/proc/self/io").read_text().splitlines()
     except OSError: return None
     return int(dict(line.split(": ") for line in lines)[name])
 
 class Worker:
-    "The commands."
+    "The commands of a worker process."
     def __init__(self, kind: str, folder: str) -> None:
         self.kind, self.folder = kind, Path(folder)
         self.stores: dict[str, Store] = {}
@@ -44,19 +44,19 @@ class Worker:
     def check(self) -> None: check(self._open("check"))
 
     def prepare(self, jobs: list[str]) -> None:
-        "Make the data of the jobs, once."
+        "Create the data of the jobs once."
         for name in {JOBS[job].data: None for job in jobs}:
             self.stores[name] = self._open(name, **DATA[name].options)
             DATA[name].make(self.stores[name])
         for job in jobs: self.started[job] = JOBS[job].start(self.stores[JOBS[job].data])
         for job in jobs: self._once(*self.started[job])
         gc.collect()
-        gc.freeze()  # so that collections don't walk through the data of other jobs
+        gc.freeze()  # so that garbage collections do not visit the data of other jobs
 
     def _once(self, action: Any, arguments: Iterator[Any]) -> None: action(*next(arguments))
 
     def run(self, job: str, seconds: float) -> tuple[list[int], Optional[int]]:
-        "Nanoseconds of each operation, one at least, and the bytes written by all."
+        "Nanoseconds of each operation, at least one, and the bytes that all of them wrote."
         action, arguments = self.started[job]
         times: list[int] = []
         before = io_bytes("wchar")
@@ -71,18 +71,18 @@ class Worker:
         return times, None if before is None or after is None else after - before
 
     def share(self, create: bool) -> None:
-        "Open the session that many write to at once."
+        "Open the session to which all writers write at once."
         self.shared = self._open("shared")
         if create: self.shared.create(SID, {"title": "shared"})
 
     def merge(self, writer: str, count: int) -> list[str]:
-        "Merge `count` new keys into it; returns those that the store said it saved."
+        "Merge `count` new keys into it; returns the keys that the store acknowledged."
         assert self.shared
         saved = []
         for i, note in zip(range(count), notes()):
             key = f"{writer}-{i}"
             try: self.shared.merge(SID, {key: note})
-            except Exception: continue  # refused, for instance "database is locked"
+            except Exception: continue  # an error, for example "database is locked"
             saved.append(key)
         return saved
 
@@ -90,7 +90,7 @@ class Worker:
         with ThreadPoolExecutor(threads) as pool: return sum(pool.map(lambda i: self.merge(str(i), count), range(threads)), [])
 
     def lost(self, saved: list[str]) -> int:
-        "How many of these keys are not there."
+        "How many of these keys are missing."
         assert self.shared
         return len(set(saved) - set(self.shared.read(SID)))
 
@@ -113,7 +113,7 @@ __import__(sys.argv[1])
 print(time.perf_counter_ns() - start)"""
 
 class Remote:
-    "A worker process, as its commands; `send` and `receive` apart let several work at once."
+    "A worker process with the same commands; separate `send` and `receive` let several work at once."
     def __init__(self, kind: str, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         context = get_context("spawn")
@@ -143,7 +143,7 @@ def doable(kind: str, jobs: Iterable[str]) -> list[str]: return [job for job in 
 def say(*words: Any) -> None: print(*words, file=sys.stderr, flush=True)
 
 def measure(kinds: list[str], jobs: list[str], rounds: int, seconds: float, folder: Path, count_syncs: bool = True) -> dict[str, Any]:
-    "All jobs in all stores, round after round, a job's stores one right after the other; `seconds` for a store and job in a round."
+    "Run all jobs in all stores, round after round; the stores of a job run directly after each other, for `seconds` each."
     crew = {kind: Remote(kind, folder/kind) for kind in kinds}
     try:
         for kind, worker in crew.items():
@@ -166,7 +166,7 @@ def measure(kinds: list[str], jobs: list[str], rounds: int, seconds: float, fold
         for worker in crew.values(): worker.stop()
 
 def summary(runs: list[tuple[Times, Optional[int]]]) -> dict[str, Any]:
-    "Microseconds, and bytes written by one operation."
+    "Microseconds and bytes written, for one operation."
     times = sorted(ns / 1000 for run, _ in runs for ns in run)
     written = [count for _, count in runs if count is not None]
     return {"n": len(times), "p50": round(median(times), 2), "p99": round(quantiles(times, n=100, method="inclusive")[98] if len(times) > 1 else times[0], 2),
@@ -174,7 +174,7 @@ def summary(runs: list[tuple[Times, Optional[int]]]) -> dict[str, Any]:
             "rounds": [round(median(run) / 1000, 2) for run, _ in runs]}
 
 def syncs(worker: Remote, job: str, seconds: float = 0.1) -> Optional[float]:
-    "Calls of fsync and fdatasync for one operation, counted by strace; `None` where there is none, or it may not."
+    "Calls of fsync and fdatasync for one operation, counted by strace; `None` if strace is missing or not allowed."
     strace = shutil.which("strace")
     if not strace: return None
     with NamedTemporaryFile() as log:
@@ -188,7 +188,7 @@ def syncs(worker: Remote, job: str, seconds: float = 0.1) -> Optional[float]:
     return round(calls / len(times), 2) if times else None
 
 def many_writers(kinds: list[str], rounds: int, count: int, folder: Path) -> dict[str, Any]:
-    "Eight writers merge `count` keys each into one session, all at once."
+    "Eight writers merge `count` keys each into one session at the same time."
     found: dict[str, dict[str, list[Any]]] = {name: {kind: [] for kind in kinds} for name in MANY}
     for i in range(rounds):
         start = time.monotonic()
@@ -211,7 +211,7 @@ def _writers(name: str, kind: str, count: int, folder: Path) -> dict[str, Any]:
         for worker in crew: worker.stop()
 
 def imports(packages: Iterable[str], rounds: int) -> dict[str, list[float]]:
-    "Milliseconds that importing each takes in a new Python, after sqlite3, json, uuid and dataclasses; compiled before, as pip does it."
+    "Milliseconds of importing each package in a new Python, after sqlite3, json, uuid and dataclasses; bytecode exists already."
     found: dict[str, list[float]] = {package: [] for package in packages if package in IMPORTS}
     with TemporaryDirectory() as compiled:
         settings = {**os.environ, "PYTHONPYCACHEPREFIX": compiled, "PYTHONDONTWRITEBYTECODE": ""}
@@ -222,7 +222,7 @@ def imports(packages: Iterable[str], rounds: int) -> dict[str, list[float]]:
     return found
 
 def machine(folder: Path) -> dict[str, Any]:
-    "What the figures depend on."
+    "The machine and versions on which the figures depend."
     return {"date": datetime.now(timezone.utc).date().isoformat(), "processor": _processor(), "cores": os.cpu_count(),
             "system": f"{platform.system()} {platform.machine()}", "filesystem": _filesystem(folder), "Python": platform.python_version(), "SQLite": sqlite3.sqlite_version}
 
@@ -232,7 +232,7 @@ def _processor() -> str:
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
 
 def _filesystem(folder: Path) -> Optional[str]:
-    "Kind of the file system; on one in memory a sync costs nothing."
+    "Type of the file system; in memory, a sync costs nothing."
     try: mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
     except OSError: return None
     return max((mount for mount in mounts if folder.resolve().is_relative_to(mount[0])), key=lambda mount: len(mount[0]), default=[None, None])[1]

@@ -1,6 +1,6 @@
-"""What a click costs by the shape of the state, beside each other in one run; writes benchmarks/shape.json, which the page "How to shape your state" reads.
+"""Measure what a click costs for different shapes of the state; writes benchmarks/shape.json, which the page "How to shape your state" reads.
 
-usage: python -m benchmarks.shape [--check]     needs nothing but the package; --check prints and writes nothing"""
+usage: python -m benchmarks.shape [--check]     needs only the package; --check prints and writes nothing"""
 import json
 import sys
 from collections.abc import Callable
@@ -32,14 +32,14 @@ def one_dict(store: WorkflowStateStore, i: int) -> None:
 def cursor_apart(store: WorkflowStateStore, i: int) -> None: store.update_step_state(*HERE, "list", {"cursor": i})
 
 def cursor_inside(store: WorkflowStateStore, i: int) -> None:
-    with store.edit_step_state(*HERE, "nested") as state: state["page"]["items"][0]["cursor"] = 10 ** (i % 9)  # of another length each time, as SQLite overwrites in place what keeps its length
+    with store.edit_step_state(*HERE, "nested") as state: state["page"]["items"][0]["cursor"] = 10 ** (i % 9)  # the length changes each time, because SQLite overwrites in place if it does not
 
 SHAPES: dict[str, Click] = {
     "a step key for each of 600 items": key_per_item, "600 items as a list under one key": one_list, "600 items as a dict under one key": one_dict,
     "a cursor in a key of its own": cursor_apart, "a cursor inside the list": cursor_inside}
 
 def measure(folder: Path, rounds: int = 15, clicks: int = 20) -> dict[str, dict[str, float]]:
-    "Microseconds and bytes of a click, medians over rounds in which the shapes take turns."
+    "Microseconds and bytes of a click: medians over rounds in which the shapes take turns."
     found: dict[str, dict[str, list[float]]] = {name: {"us": [], "bytes": []} for name in SHAPES}
     with SQLiteWorkflowStateStore(folder/"wf.db", synchronous="NORMAL") as store:
         items = {str(i): item for i, item in enumerate(ITEMS)}

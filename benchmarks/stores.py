@@ -1,4 +1,4 @@
-"What is measured: what each store must be able to do, this package, the least raw `sqlite3` that could work, and stores from the package index, used as their documentation shows."
+"What is measured: the operations of a store, this package, the simplest raw `sqlite3` that could work, and stores from the package index, used as their documentation shows."
 import json
 import sqlite3
 import threading
@@ -32,7 +32,7 @@ class Store(ABC):
     @abstractmethod
     def save(self, sid: str, state: State) -> None: "Save a state that was read and changed."
     @abstractmethod
-    def undoable(self, sid: str, step: str, updates: State) -> None: "Set keys of one step so that the last 50 such edits can be undone."
+    def undoable(self, sid: str, step: str, updates: State) -> None: "Set keys of one step, so that the last 50 such edits can be undone."
     @abstractmethod
     def get_step(self, sid: str) -> Optional[str]: "The current step."
     @abstractmethod
@@ -40,10 +40,10 @@ class Store(ABC):
     @abstractmethod
     def exists(self, sid: str) -> bool: "Whether there is such a session."
     @abstractmethod
-    def newest(self, count: int) -> Sequence[Any]: "The sessions changed last, without their state."
+    def newest(self, count: int) -> Sequence[Any]: "The sessions that changed last, without their state."
 
 def push(step: State, updates: State) -> None:
-    "What apps do for undo today: a list of 50 snapshots inside the state."
+    "Undo as apps do it without this package: a list of 50 snapshots inside the state."
     step["history"] = [*step.get("history", []), {key: step.get(key) for key in updates}][-50:]
     step.update(updates)
 
@@ -114,7 +114,7 @@ class Summary:
 def now() -> int: return time.time_ns() // 1000
 
 class Raw(Store):
-    "One connection with the package's pragmas; a lock, for the job with threads."
+    "One connection with the pragmas of the package, and a lock for the job with threads."
     schema = ""
 
     def __init__(self, path: str, synchronous: str) -> None:
@@ -188,7 +188,7 @@ class Fields(Raw):
     def merge(self, sid: str, updates: State) -> None: self._put(sid, [("", encode(key), encode(value)) for key, value in updates.items()])
     def merge_step(self, sid: str, step: str, updates: State) -> None: self._put(sid, [(step, encode(key), encode(value)) for key, value in updates.items()])
     def save(self, sid: str, state: State) -> None: self._put(sid, list(fields(state)), PUT + " WHERE value <> excluded.value")
-    def undoable(self, sid: str, step: str, updates: State) -> None: self.merge_step(sid, step, updates)  # the plain write: no undo
+    def undoable(self, sid: str, step: str, updates: State) -> None: self.merge_step(sid, step, updates)  # a plain write, without undo
 
 class Blob(Raw, Whole):
     "One text per session."
@@ -226,7 +226,7 @@ def summaries(records: Iterable[Record], count: int) -> list[Record]:
     return [{key: value for key, value in one.items() if key != "state"} for one in newest]
 
 class Records(Whole):
-    "One entry per session holds all; a subclass says how an entry is read and written."
+    "One entry holds a whole session; a subclass reads and writes entries."
     def get(self, sid: str) -> Record: raise NotImplementedError
     def put(self, sid: str, entry: Record) -> None: raise NotImplementedError
     def all(self) -> Iterable[Record]: raise NotImplementedError
@@ -298,7 +298,7 @@ class DiskcacheKeys(Store):
         with self.cache.transact(retry=True): self._touch(sid, current_step=step)
 
 class DiskcacheOneKey(DiskcacheKeys):
-    "A merge sets its keys and nothing else: no session that knows when it changed."
+    "A merge only sets its keys: no session records when it changed."
     def merge(self, sid: str, updates: State) -> None: self._set(sid, updates)
 
 class Sqlitedict(Records):
@@ -359,7 +359,7 @@ class SqliteUtils(Whole):
 
     @property
     def table(self) -> Any:
-        "Each thread has its own `Database`, which is not for several."
+        "Each thread has its own `Database`, because threads cannot share one."
         if not hasattr(self.local, "table"):
             from sqlite_utils import Database
             db = Database(sqlite3.connect(self.path, timeout=30))
@@ -387,9 +387,9 @@ class SqliteUtils(Whole):
 class Kind:
     "A store and the way it is used."
     store: Callable[..., Store]
-    synchronous: str  # what it is opened with, or its default
+    synchronous: str  # how it is opened; "" for its default
     package: str      # distribution; "" for raw sqlite3
-    how: str          # one sentence for the reader
+    how: str          # one sentence for the page
 
     def open(self, path: str, **options: Any) -> Store: return self.store(path, self.synchronous, **options)
 
@@ -398,7 +398,7 @@ class Kind:
 
     @property
     def version(self) -> Optional[str]:
-        "`None` where it isn't installed."
+        "The installed version, or `None`."
         try: return version(self.package)
         except PackageNotFoundError: return None
 

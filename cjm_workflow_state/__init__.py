@@ -9,7 +9,12 @@ if TYPE_CHECKING:
     from .state_store import *
 
 def __getattr__(name: str) -> Any:
-    "Names of `state_store` and `history`: these are loaded when one is asked for."
-    for module in map(import_module, (f"{__name__}.state_store", f"{__name__}.history")):
+    "Public names of `state_store` and `history`: these modules are loaded when the first of them is used."
+    modules = [import_module(f"{__name__}.{module}") for module in ("state_store", "history")]
+    if name == "__all__": return [public for module in modules for public in module.__all__]
+    for module in modules:
         if name in module.__all__: return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__getattr__("__all__")} - {"Any", "TYPE_CHECKING", "import_module"})

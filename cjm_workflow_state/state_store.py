@@ -25,7 +25,7 @@ import uuid
 import warnings
 import weakref
 import zlib
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -36,10 +36,12 @@ from itertools import accumulate, chain, count, islice
 from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Protocol, TypeVar, Union
+from typing import (
+    Any, ContextManager, Dict, Generic, List, Literal, NamedTuple, NoReturn, Optional, Protocol, Self, TypeVar, Union)
 
 from .history import (
-    DEFAULT_MAX_HISTORY_DEPTH, GONE, Field, Fields, _check_int, changed_fields, conflicting_fields, restore_fields)
+    DEFAULT_MAX_HISTORY_DEPTH, GONE, Field, Fields, Order, _changed_order, _check_int, changed_fields,
+    conflicting_fields, restore_fields)
 
 # %% ../nbs/state_store.ipynb #summary
 @dataclass
@@ -69,6 +71,8 @@ class UndoHistory:
     undo: List[UndoEntry]
     redo: List[UndoEntry]
 
+    def __bool__(self) -> bool: return bool(self.undo or self.redo)
+
 # %% ../nbs/state_store.ipynb #session-snapshot
 @dataclass
 class SessionSnapshot(SessionSummary):
@@ -81,6 +85,7 @@ class SessionSnapshot(SessionSummary):
     def step(self, step_id: str) -> Dict[str, Any]:
         "The state of one step; `{}` if it has none. Raises `LookupError` if the step was not loaded."
         self._require_loaded(step_id)
+        if step_id.startswith("_step_"): _step_scope(step_id)  # warns
         return self._steps.setdefault(step_id, {})
 
     def history(self, step_id: Optional[str] = None) -> UndoHistory:
@@ -150,31 +155,34 @@ class UndoConflictError(Exception):
     "A field of the action has changed since, by a write without a label or by an action of another scope."
     def __init__(self,
         keys: List[str], # Top-level keys of these fields, in the state or in the step
-        fields: Optional[List[str]] = None # The fields, for example `doc.cursor`
+        fields: Optional[List[str]] = None, # The fields, for example `doc.cursor`
+        label: Optional[str] = None # Name of the action
     ) -> None:
-        super().__init__(keys, fields)
-        self.keys, self.fields = keys, fields or keys
+        super().__init__(keys, fields, label)
+        self.keys, self.fields, self.label = keys, fields or keys, label
 
     def __str__(self) -> str:
-        return (f"changed since the action: {', '.join(map(repr, self.fields))}: "
-                f"pass force=True, or force={self.keys!r}, to overwrite")
+        action = "the action" if self.label is None else f"the action {_truncate(self.label, 60)!r}"
+        return (f"changed since {action}: {', '.join(map(repr, self.fields))}: "
+                f"pass force=True, or force={self.keys!r}, to overwrite, or keep={self.keys!r} to leave as it is")
 
 # %% ../nbs/state_store.ipynb #depth
 _MAX_LEVELS = 500
+_ANY_LEVELS = sys.maxsize  # for what is stored already
 
 _BRACKETS = bytes.maketrans(b"[{]}", b"(())")
 _OTHER_BYTES = bytes(set(range(256)) - set(b'[{]}"'))
 
-def _too_deep(text: str) -> bool:
+def _too_deep(text: str, levels: int = _MAX_LEVELS) -> bool:
     "Whether the lists and dicts of a JSON text are nested too deep; it looks only at the brackets, in C."
-    if text.count("[") + text.count("{") <= _MAX_LEVELS: return False
+    if text.count("[") + text.count("{") <= levels: return False
     if "\\" in text: text = text.replace("\\\\", "").replace('\\"', "")
     marks = text.encode(errors="surrogatepass").translate(_BRACKETS, _OTHER_BYTES).replace(b'""', b"")
     if b'"' in marks: marks = b"".join(marks.split(b'"')[::2])  # some strings contain brackets
-    for levels in range(_MAX_LEVELS, _MAX_LEVELS - 20, -1):
-        if len(marks) <= 2 * levels: return False
+    for remaining in range(levels, max(levels - 20, -1), -1):
+        if len(marks) <= 2 * remaining: return False
         marks = marks.replace(b"()", b"")  # the innermost level
-    return max(accumulate(40.5 - mark for mark in marks), default=0) * 2 > levels - 1
+    return max(accumulate(40.5 - mark for mark in marks), default=0) * 2 > remaining - 1
 
 # %% ../nbs/state_store.ipynb #json
 _Encode = Callable[[Any], str]
@@ -185,18 +193,23 @@ def _unknown_type(value: Any) -> Any:
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable: "
                     "convert it, or open the store with default=")
 
-def _make_encoder(default: Optional[Callable[[Any], Any]] = None) -> _Encode:
-    return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=default or _unknown_type).encode
+def _make_encoder(default: Callable[[Any], Any]) -> _Encode:
+    def convert(value: Any) -> Any:
+        try: return default(value)
+        except MemoryError: raise
+        except Exception as error: raise TypeError(f"default raised {type(error).__name__}: {error}") from error
+    return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=convert).encode
 
-_encode = _make_encoder()
+_encode: _Encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_unknown_type).encode
 _quote = json.encoder.encode_basestring  # a text as JSON; a function of C
 
 def _dumps(
     value: Any, # Anything that `json.dumps` accepts
-    encode: _Encode = _encode
+    encode: _Encode = _encode,
+    levels: int = _MAX_LEVELS # Fewer for a part of a value
 ) -> str: # Compact text without lone surrogates, which UTF-8 can't hold
     text = _quote(value) if type(value) is str else encode(value)
-    if _too_deep(text): raise TypeError(f"deeper than {_MAX_LEVELS} levels")
+    if _too_deep(text, levels): raise TypeError(f"deeper than {_MAX_LEVELS} levels")
     return text if text.isascii() else _escape_surrogates(text)
 
 def _escape_surrogates(text: str) -> str:
@@ -240,6 +253,12 @@ def _by_key_text(value: dict[Any, Any], where: str = "the dict") -> dict[str, An
     if len(parts) < len(value): raise ValueError(f"two keys of {where} become the same key in JSON: {list(value)}")
     return parts
 
+def _unique_keys(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(items)
+    if len(value) < len(items): raise ValueError(
+        f"two keys of a dict that default returned become the same key in JSON: {[key for key, _ in items]}")
+    return value
+
 # %% ../nbs/state_store.ipynb #row
 _KEY_COLUMNS = "k1", "k2", "k3"  # of table workflow_value; a longer path would need a new schema version
 _Path = tuple[str, ...]   # keys from the top as JSON texts, at most one for each key column
@@ -263,21 +282,22 @@ def _flatten(
     path: _Path, # Where the value is stored
     value: Any, # Anything that JSON can hold
     split: bool = False, # Split it whatever its size, as a step's state is
-    encode: _Encode = _encode
+    encode: _Encode = _encode,
+    levels: int = _MAX_LEVELS # How deep it may be nested
 ) -> dict[_Path, str]: # Text of each row: one, or for a split dict `{}` and those of its keys
-    last_column = len(path) == len(_KEY_COLUMNS)
-    if last_column or not isinstance(value, dict):
-        text = _dumps(value, encode)
-        if last_column or text[0] != "{": return {path: text}
-        value = json.loads(text)  # a dict that `default` returned
+    if not isinstance(value, dict):
+        text = _dumps(value, encode, levels)
+        if text[0] != "{": return {path: text}
+        value = json.loads(text, object_pairs_hook=_unique_keys)  # a dict that `default` returned
+    if len(path) == len(_KEY_COLUMNS): return {path: _dumps(value, encode, levels)}
     is_map = len(value) > _MAX_RECORD_KEYS and not split
     if is_map or not split and _looks_small(value, len(path) + 1):
         if set(map(type, value)) != {str}: _by_key_text(value, ".".join(path))
-        text = _dumps(value, encode)
+        text = _dumps(value, encode, levels)
         if is_map or _fits(text): return {path: text}
     rows: dict[_Path, str] = {}
     for key, part in _by_key_text(value, ".".join(path)).items():
-        rows.update(_flatten((*path, key), part, False, encode))
+        rows.update(_flatten((*path, key), part, False, encode, levels - 1))
     if split or len(rows) > len(value): return {path: "{}", **rows}
     text = "{" + ",".join([f"{inner[-1]}:{text}" for inner, text in rows.items()]) + "}"
     return {path: text} if _fits(text) else {path: "{}", **rows}
@@ -292,6 +312,7 @@ def _looks_small(value: dict[Any, Any], level: int) -> bool:
             if len(part) > _MAX_WHOLE_BYTES: return False
         elif isinstance(part, (dict, list, tuple)):
             if len(part) > _MAX_RECORD_KEYS or isinstance(part, dict) and level < len(_KEY_COLUMNS): return False
+        elif part is not None and not isinstance(part, (int, float)): return False  # `default` may return a dict
     return True
 
 # %% ../nbs/state_store.ipynb #tree
@@ -412,6 +433,9 @@ _STEP_PREFIX = "_step_"
 def _step_scope(step_id: str) -> _Path:
     "The path of a step's state."
     _check_text("step_id", step_id)
+    if step_id.startswith(_STEP_PREFIX) and step_id != _STEP_PREFIX: warnings.warn(
+        f"step_id {step_id!r} begins with {_STEP_PREFIX!r}, which get_state adds before the id of each step: "
+        f"did you mean {step_id[len(_STEP_PREFIX):]!r}?", RuntimeWarning, stacklevel=3)
     return (_dump_key(_STEP_PREFIX + step_id),)
 
 def _is_step(key: str) -> bool:
@@ -449,7 +473,9 @@ def _flatten_state(
     scope: _Path, # Where it is stored: () for the whole state, else the step's key
     encode: _Encode = _encode
 ) -> dict[_Path, str]: # Text of each row
-    if not isinstance(state, dict): raise TypeError(f"{argument} must be a dict, not {type(state).__name__}")
+    if not isinstance(state, dict):
+        if not isinstance(state, Mapping): raise TypeError(f"{argument} must be a dict, not {type(state).__name__}")
+        state = dict(state)
     bad_keys = [key for key in state if not isinstance(key, str)]
     if bad_keys: raise TypeError(f"keys of {argument} must be str, not {bad_keys[0]!r}")
     texts: dict[_Path, str] = {}
@@ -458,12 +484,18 @@ def _flatten_state(
         if is_step and not isinstance(value, dict):
             where = f"{argument}[{key!r}]"
             raise ValueError(f"{where} is a step's state and must be a dict, not {type(value).__name__}")
-        try: texts.update(_flatten((*scope, name), value, is_step, encode))
+        try: texts.update(_flatten((*scope, name), value, is_step, encode, _MAX_LEVELS + is_step))
         except (TypeError, ValueError, RecursionError) as error:
             path = _path_of_bad_value("", {key: value}, encode)
             if path is None: raise
-            raise TypeError(f"{path} is not JSON: {error}") from None
+            what = "" if encode is _encode or error.__cause__ else _fault_of_default(value)
+            raise TypeError(f"{path} is not JSON: {what}{error}") from error.__cause__
     return texts
+
+def _fault_of_default(value: Any) -> str:
+    "The beginning of an error if the value would be JSON with another `default`."
+    at_fault = _path_of_bad_value("", value, _make_encoder(lambda part: None)) is None
+    return "default returned what JSON can't hold: " if at_fault else ""
 
 # %% ../nbs/state_store.ipynb #split
 _scan_value: Callable[[str, int], tuple[Any, int]] = getattr(json.JSONDecoder(), "scan_once")  # functions of C, which
@@ -504,20 +536,29 @@ class _Action(NamedTuple):
     steps: dict[str, Optional[str]] # step that it created (`None`), or that it deleted: the key before it, or ""
 
     @property
-    def touched_steps(self) -> set[str]: return {*self.steps} | {path[0] for path in self.fields if _is_step(path[0])}
+    def touched_steps(self) -> set[str]:
+        return {*self.steps} | {path[0] for path in self.fields if path and _is_step(path[0])}
 
     def keys(self, scope: _Path) -> str:
         "JSON list of the keys of the scope that the action changed."
-        return "[" + ",".join(dict.fromkeys(path[len(scope)] for path in self.fields)) + "]"
+        names = (_keys_of_field(path, field, scope) for path, field in self.fields.items())
+        return "[" + ",".join(dict.fromkeys(chain.from_iterable(names))) + "]"
 
-    def pack(self) -> bytes:
-        "JSON that contains the old values as values."
-        parts = [f"[[{','.join(path)}],[{'' if old is GONE else _tree_text(old)}],"
-                 f"{_encode(_fingerprint(new))},{behind or 'null'}]"
-                 for path, (old, new, behind) in self.fields.items()]
-        data = f"[[{','.join(parts)}],{_encode(self.steps)}]".encode()
-        redo_size = sum(len(_tree_text(new)) for _, new, _ in self.fields.values() if new is not GONE)
-        size = max(len(data), redo_size)
+    def pack(self, check_redo: bool = True) -> bytes:
+        "JSON that contains the old values as values. With `check_redo`, what undo will store for redo must fit too."
+        values, orders = [], []
+        growth = 0  # from this entry to the one that undo will store
+        for path, (old, new, behind) in self.fields.items():
+            where = f"[{','.join(path)}]"
+            if isinstance(old, Order): orders.append(f"[{where},[{','.join(old)}],[{','.join(new)}]]")
+            else:
+                text = "" if old is GONE else _tree_text(old)
+                values.append(f"[{where},[{text}],{_encode(_fingerprint(new))},{behind or 'null'}]")
+                growth += 200 - len(text) + (len(_tree_text(new).encode()) if new is not GONE else 0)
+        sections = [f"[{','.join(values)}]", _encode(self.steps)]
+        if orders: sections.append(f"[{','.join(orders)}]")
+        data = f"[{','.join(sections)}]".encode()
+        size = len(data) + (max(growth, 0) if check_redo else 0)
         if size > _MAX_ACTION_BYTES: raise ValueError(
             f"an undo entry can have {_MAX_ACTION_BYTES:,} bytes, not {size:,}: write this without undo_label")
         return zlib.compress(data, 1) if len(data) > 512 else data
@@ -529,11 +570,35 @@ class _Action(NamedTuple):
             data = unzip.decompress(data, _MAX_ACTION_BYTES)
             if not unzip.eof:
                 raise ValueError(f"an undo entry is incomplete, or has more than {_MAX_ACTION_BYTES:,} bytes")
-        fields, steps = json.loads(data)
-        return cls({
-            tuple(map(_dump_key, path)): Field(
-                _dumps(*old) if old else GONE, new, None if behind is None else _dump_key(behind))
-            for path, old, new, behind in fields}, steps)
+        text, at = data.decode(), len("[[")
+        fields: Fields = {}
+        while text.startswith("[", at):  # [path,[old value],fingerprint,key before]
+            path, end = _scan_after("[", text, at)
+            old: Any = GONE
+            if text.startswith(",[]", end): end += len(",[]")
+            else:
+                start, end = end + len(",["), _scan_after(",[", text, end)[1]
+                old, end = text[start:end], end + len("]")  # the value stays a text
+            new, end = _scan_after(",", text, end)
+            behind, end = _scan_after(",", text, end)
+            fields[tuple(map(_dump_key, path))] = Field(old, new, None if behind is None else _dump_key(behind))
+            at = end + len("]") + text.startswith(",", end + len("]"))
+        _, steps, *orders = json.loads("[[" + text[at:])
+        for path, *sides in chain(*orders):
+            old_keys, new_keys = [Order(map(_dump_key, keys)) for keys in sides]
+            fields[tuple(map(_dump_key, path))] = Field(old_keys, new_keys)
+        return cls(fields, steps)
+
+def _scan_after(punctuation: str, text: str, at: int) -> tuple[Any, int]:
+    "The JSON value after some punctuation, and where it ends."
+    try:
+        if text.startswith(punctuation, at): return _scan_value(text, at + len(punctuation))
+    except StopIteration: pass
+    raise ValueError(f"expected {punctuation!r} and a JSON value at {at}")
+
+def _keys_of_field(path: _Path, field: Field, scope: _Path) -> _Path:
+    "Keys of the scope that a field belongs to: one, or all that changed places if the order of the scope changed."
+    return path[len(scope):len(scope) + 1] or field.before
 
 # %% ../nbs/state_store.ipynb #content
 class _Content(NamedTuple):
@@ -547,6 +612,10 @@ class _Content(NamedTuple):
         for step in sorted(steps): tree.setdefault(step, {})
         return cls(tree, {step for step in steps if (step,) in rows})
 
+    def existing(self) -> _Tree:
+        "The tree without the steps that do not exist."
+        return {key: part for key, part in self.tree.items() if not _is_step(key) or key in self.steps or part == ""}
+
     def to_rows(self, old: _Rows, unused: Iterator[int]) -> _Rows:
         "The rows that an edit would write for this content."
         texts: dict[_Path, str] = {}
@@ -557,14 +626,26 @@ class _Content(NamedTuple):
                 parts: dict[_Path, Any] = {(key, inner): below for inner, below in (_split_object(part) or {}).items()}
             else: parts = {(key,): part}
             for path, below in parts.items():  # "": a sibling whose value was not loaded stays as it is
-                texts.update(_flatten(path, json.loads(_tree_text(below))) if below != "" else {path: ""})
+                texts.update({path: ""} if below == "" else _flatten_text(path, _tree_text(below)))
         return _assign_positions(texts, old, unused)
+
+def _flatten_text(path: _Path, text: str) -> dict[_Path, str]:
+    "The rows that `_flatten` makes of the text's value."
+    parts = None if len(path) == len(_KEY_COLUMNS) or _fits(text) else _split_object(text)
+    if parts is None or len(parts) > _MAX_RECORD_KEYS: return {path: text}
+    rows = {path: "{}"}
+    for key, part in parts.items(): rows.update(_flatten_text((*path, key), part))
+    return rows
 
 def _action_between(before: _Content, after: _Content) -> _Action:
     previous_key = dict(zip(before.tree, ["", *before.tree]))
     steps = {step: previous_key[step] if step in before.steps else None
              for step in before.tree if step in before.steps ^ after.steps}
-    return _Action(changed_fields(before.tree, after.tree, inside=_split_object), steps)
+    fields = changed_fields(before.tree, after.tree, inside=_split_object)
+    if () in fields:  # a step that does not exist has no place
+        order = _changed_order(before.existing(), after.existing())
+        fields = {path: field for path, field in fields.items() if path} | ({(): order} if order else {})
+    return _Action(fields, steps)
 
 # %% ../nbs/state_store.ipynb #revert
 def _revert(now: _Content, action: _Action) -> _Content:
@@ -578,8 +659,10 @@ def _revert(now: _Content, action: _Action) -> _Content:
     return _Content(tree, (now.steps | deleted.keys()) - created | not_empty)
 
 def _conflicting_paths(now: _Content, action: _Action) -> list[_Path]:
-    "The fields that no longer hold what the action left."
-    def same(part: Any, fingerprint: Any) -> bool: return part is not ... and _fingerprint(part) == fingerprint
+    "The fields that hold neither what the action left nor what undo would restore."
+    def same(part: Any, wanted: Any) -> bool:
+        if part is ...: return False
+        return wanted in (_fingerprint(part), part if part is GONE else _tree_text(part))
     return conflicting_fields(now.tree, action.fields, inside=_split_object, same=same)
 
 # %% ../nbs/state_store.ipynb #session-table
@@ -612,6 +695,16 @@ CREATE TABLE workflow_value (
     value    TEXT NOT NULL,                   -- JSON text, '{}' for an opened dict, whose keys are rows of their own
     UNIQUE (session, k1, k2, k3)
 );
+"""
+
+# %% ../nbs/state_store.ipynb #order-index
+def _parent(table: str = "") -> str:
+    "SQL for the scope of a row with one or two keys: '' for the session's, else the step's key."
+    return f"CASE WHEN {table}k2 = '' THEN '' ELSE {table}k1 END"
+
+_ORDER_INDEX = """
+CREATE INDEX workflow_value_order             -- the keys of the state, and those of a step, in their order
+    ON workflow_value (session, CASE WHEN k2 = '' THEN '' ELSE k1 END, position) WHERE k3 = '';
 """
 
 # %% ../nbs/state_store.ipynb #undo-table
@@ -747,8 +840,9 @@ class _Engine(Protocol):
 
 # %% ../nbs/state_store.ipynb #schema
 _APPLICATION_ID = 0x574B464C  # "WKFL"
-_SCHEMA = [[statement.strip().rstrip(";") for part in (_SESSION_TABLE, _VALUE_TABLE, _UNDO_TABLE, _VIEW)
-            for statement in part.split("\n\n")]]
+_SCHEMA = [[statement.strip().rstrip(";") for part in parts for statement in part.split("\n\n")] for parts in (
+    [_SESSION_TABLE, _VALUE_TABLE, _UNDO_TABLE, _VIEW],
+    [_ORDER_INDEX])]
 
 def _schema_version(con: sqlite3.Connection) -> int:
     "The file's schema version; 0 for a file that is new or was written by a release before 0.1."
@@ -1298,6 +1392,9 @@ CREATE TABLE workflow_undo (
 );
 
 CREATE TABLE workflow_schema (version BIGINT NOT NULL);
+""", """
+CREATE INDEX workflow_value_order
+    ON workflow_value (session, (CASE WHEN k2 = '' THEN '' ELSE k1 END), position) WHERE k3 = '';
 """]  # `_POSTGRES_SCHEMA[n]` leads from version n to version n + 1, as on SQLite
 
 # %% ../nbs/state_store.ipynb #postgres-sql
@@ -1724,7 +1821,8 @@ def _find_sql(next_time: str, in_step: bool, names: Optional[int]) -> str:
 # %% ../nbs/state_store.ipynb #undo-statements
 _NEWEST_UNDO = f"""
 SELECT seq, CASE WHEN undo_group = ? AND NOT EXISTS (  -- an undone action ends a group
-    SELECT 1 FROM workflow_undo r WHERE r.session = u.session AND r.scope = u.scope AND r.seq > u.seq) THEN entry END
+    SELECT 1 FROM workflow_undo r WHERE r.session = u.session AND r.scope = u.scope AND r.seq > u.seq) THEN entry END,
+    (SELECT max(seq) FROM workflow_undo r WHERE r.session = u.session AND r.scope = u.scope)
 FROM workflow_undo u WHERE session = {_SESSION_ID} AND scope = ? AND undone = 0 ORDER BY seq DESC LIMIT 1"""
 _DELETE_UNDO = "DELETE FROM workflow_undo WHERE session = ? AND scope = ?"
 _UPSERT_UNDO = """
@@ -1732,7 +1830,13 @@ INSERT INTO workflow_undo (session, scope, seq, undone, label, undo_group, creat
 VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (session, scope, seq) DO UPDATE SET label = excluded.label, created = excluded.created,
     keys = excluded.keys, size = excluded.size, entry = excluded.entry"""
-_UPDATE_UNDO = "UPDATE workflow_undo SET undone = ?, size = ?, entry = ? WHERE session = ? AND scope = ? AND seq = ?"
+_UPDATE_UNDO = """
+UPDATE workflow_undo SET undone = ?, undo_group = NULL, size = ?, entry = ?  -- an undone action ends its group for good
+WHERE session = ? AND scope = ? AND seq = ?"""
+_END_GROUPS = "UPDATE workflow_undo SET undo_group = NULL WHERE session = ? AND scope = ?"
+_CLOSE_GAP = [  # in two steps, because no number may appear twice
+    "UPDATE workflow_undo SET seq = -seq WHERE session = ? AND scope = ? AND seq > ?",
+    "UPDATE workflow_undo SET seq = -seq - 1 WHERE session = ? AND scope = ? AND seq < 0"]
 _TRIM_UNDO = _DELETE_UNDO + """ AND seq < ? AND seq <= (SELECT max(seq) FROM (
     SELECT seq, sum(size) OVER (ORDER BY seq DESC) AS total FROM workflow_undo WHERE session = ? AND scope = ?) AS sums
     WHERE total > ?)"""
@@ -1746,11 +1850,74 @@ _UPSERT_VALUE = """
 INSERT INTO workflow_value (session, k1, k2, k3, position, value) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (session, k1, k2, k3) DO UPDATE SET position = excluded.position, value = excluded.value"""
 _AT_PATH = "WHERE session = ? AND k1 = ? AND k2 = ? AND k3 = ?"
+_CHANGE_VALUE = f"UPDATE workflow_value SET value = ? {_AT_PATH}"  # faster: the index of positions is not touched
 _MOVE_VALUE = f"UPDATE workflow_value SET position = ? {_AT_PATH}"
 _DELETE_VALUE = f"DELETE FROM workflow_value {_AT_PATH}"
 _COPY_VALUES = """
 INSERT INTO workflow_value (session, k1, k2, k3, position, value)
 SELECT ?, k1, k2, k3, 256 * row_number() OVER (ORDER BY position), value FROM workflow_value WHERE session = ?"""
+
+# %% ../nbs/state_store.ipynb #order-statements
+_ORDER_COLUMNS = "SELECT k1, k2, k3, position, '' AS value FROM workflow_value"
+_IN_SCOPE = f"session = ? AND {_parent()} = ? AND k3 = ''"
+_SELECT_ORDER = f"{_ORDER_COLUMNS} WHERE {_IN_SCOPE}"
+_SELECT_ENDS = f"""
+SELECT * FROM ({_ORDER_COLUMNS} WHERE {_IN_SCOPE} ORDER BY position LIMIT ?) AS first UNION ALL
+SELECT * FROM ({_ORDER_COLUMNS} WHERE {_IN_SCOPE} ORDER BY position DESC LIMIT 1) AS last"""
+
+@lru_cache
+def _neighbours_sql(in_step: bool, number: int) -> str:
+    "A statement for the rows directly before and directly after that many keys of a scope."
+    names = ",".join("?" * number)
+    keys = f"key.k1 = ? AND key.k2 IN ({names}) AND key.k3 = ''" if in_step else f"key.k1 IN ({names}) AND key.k2 = ''"
+    def nearest(function: str, compare: str) -> str: return f"""
+        SELECT v.k1, v.k2, v.k3, v.position, '' FROM workflow_value key JOIN workflow_value v
+        ON v.session = key.session AND {_parent("v.")} = {_parent("key.")} AND v.k3 = '' AND v.position = (
+            SELECT {function}(v.position) FROM workflow_value v WHERE v.session = key.session
+            AND {_parent("v.")} = {_parent("key.")} AND v.k3 = '' AND v.position {compare} key.position)
+        WHERE key.session = ? AND {keys}"""
+    return f"{nearest('max', '<')} UNION ALL {nearest('min', '>')}"
+
+# %% ../nbs/state_store.ipynb #conflict-choice
+class _ConflictChoice(NamedTuple):
+    "The conflicting fields to overwrite and those to keep: all, none, or those of some keys."
+    force: Union[bool, Collection[str]]
+    keep: Union[bool, Collection[str]]
+
+    @classmethod
+    def checked(cls, **choices: Any) -> _ConflictChoice:
+        names: dict[str, Any] = {}
+        for argument, choice in choices.items():
+            if not isinstance(choice, Iterable) and not isinstance(choice, bool) or isinstance(choice, (str, bytes)):
+                raise TypeError(f"{argument} must be True, False or a list of keys, not {choice!r}")
+            names[argument] = choice if isinstance(choice, bool) else _check_keys(argument, choice)
+        force, keep = names["force"], names["keep"]
+        if force is True and keep is True: raise ValueError("force=True and keep=True exclude each other")
+        both = [] if isinstance(force, bool) or isinstance(keep, bool) else [key for key in force if key in keep]
+        if both: raise ValueError(f"in both force and keep: {', '.join(repr(json.loads(key)) for key in both)}")
+        return cls(force, keep)
+
+    def of(self, keys: Collection[str]) -> str:
+        "`force` or `keep` for a field of these keys, or nothing."
+        for name, choice in zip(self._fields, self):
+            if not isinstance(choice, bool) and all(key in choice for key in keys): return name
+        return "force" if self.force is True else "keep" if self.keep is True else ""
+
+    def fields_to_keep(self, now: _Content, action: _Action, scope: _Path, label: str) -> set[_Path]:
+        "The conflicting fields to keep. Raises `UndoConflictError` if there is no choice for one."
+        kept: set[_Path] = set()
+        keys: dict[str, None] = {}
+        names: list[str] = []
+        for path in _conflicting_paths(now, action) if self.force is not True or self.keep else ():
+            of_field = _keys_of_field(path, action.fields[path], scope)
+            choice = self.of(of_field)
+            if choice == "keep": kept.add(path)
+            elif not choice:
+                keys.update(dict.fromkeys(map(json.loads, of_field)))
+                field = path[len(scope):]
+                names += [".".join(map(json.loads, field))] if field else map(json.loads, of_field)
+        if keys: raise UndoConflictError(list(keys), names, label)
+        return kept
 
 # %% ../nbs/state_store.ipynb #transaction
 class _Session(NamedTuple):
@@ -1776,6 +1943,7 @@ class _Transaction:
     session: _Session
     rows: _Rows # those that `find` loaded
     undo_rows: Sequence[Any] = () # the rows of the undo statement that `find` sent along
+    complete: Optional[_Path] = None # the scope, if `find` loaded all of its rows
 
     def __init__(self,
         db: _Engine,
@@ -1819,6 +1987,7 @@ class _Transaction:
         self.session = _Session(id, revision, label, step, self.db.change_time(latest))
         self.rows = _rows_from([row[5:] for row in found if row[5] is not None], options.scope, names)
         self.undo_rows = undo_rows[0] if undo_rows else ()
+        if names is None: self.complete = options.scope
         return True
 
     def lock_and_read(self, ids: tuple[str, str], statements: list[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
@@ -1843,33 +2012,36 @@ class _Transaction:
 
     # -- its rows
 
-    def select_order(self, scope: _Path) -> Any:
-        "The positions of a scope's keys, without their values."
-        in_scope = "k1 = ? AND k3 = ''" if scope else "k2 = ''"
-        sql = f"SELECT k1, k2, k3, position, '' FROM workflow_value WHERE session = ? AND {in_scope}"
-        return self.execute(sql, self.session.id, *scope)
+    def select_around(self, scope: _Path, keys: Collection[str]) -> Any:
+        "The positions of the rows directly before and after some keys of a scope, or of all if there are too many keys."
+        if len(keys) > _MAX_NAMES: return self.select_order(scope)
+        return self.execute(_neighbours_sql(bool(scope), len(keys)), *(self.session.id, *scope, *keys) * 2)
 
-    def load(self, actions: Iterable[_Action]) -> _Rows:
-        "Rows of the keys that the fields belong to; and the positions of their siblings, if a key comes or goes."
-        names: dict[_Path, dict[str, None]] = {}
-        ordered: set[_Path] = set()
-        for action in actions:
-            for path, field in action.fields.items():
-                scope = path[:1] if _is_step(path[0]) else ()
-                names.setdefault(scope, {"": None} if scope else {})[path[len(scope)]] = None
-                if len(path) == len(scope) + 1 and (field.before is GONE or field.after is None): ordered.add(scope)
-            for step in action.steps:
-                names.setdefault((), {})
-                names.setdefault((step,), {"": None})
-                ordered |= {(), (step,)}
-        results: list[tuple[Any, _Path, Any]] = [] # all statements are sent before any result is awaited
+    def select_order(self, scope: _Path) -> Any:
+        "The positions of all keys of a scope."
+        return self.execute(_SELECT_ORDER, self.session.id, "".join(scope))
+
+    def load(self, actions: Collection[_Action]) -> _Rows:
+        "Rows of the keys that the fields belong to, and positions around the keys that come or go."
+        names, moving, ordered = _needed_rows(actions)
+        id = self.session.id
+        results: list[tuple[Any, _Path, Any]] = []  # all statements are sent before any result is awaited
         for scope in sorted(names):
+            parent = "".join(scope)
             if scope in ordered: results.append((self.select_order(scope), scope, None))
+            elif scope in moving:
+                ends = self.execute(_SELECT_ENDS, id, parent, len(names[scope]) + 1, id, parent)
+                results.append((ends, scope, None))
+                if moving[scope]: results.append((self.select_around(scope, moving[scope]), scope, None))
+        for scope in sorted(names):
             number, values = _selection(scope, names[scope])
             sql = _rows_sql(_SELECT_ROWS + "?", bool(scope), number)
-            results.append((self.execute(sql, self.session.id, *values), scope, names[scope]))
+            results.append((self.execute(sql, id, *values), scope, names[scope]))
         rows: _Rows = {}
         for result, scope, keys in results: rows.update(_rows_from(result.fetchall(), scope, keys))
+        for scope in names.keys() - ordered:
+            if _lacks_order(rows, scope, names[scope], moving.get(scope)):
+                rows = {**_rows_from(self.select_order(scope).fetchall(), scope, None), **rows}
         return rows
 
     def save(self, old: _Rows, new: _Rows, **columns: Any) -> None:
@@ -1884,7 +2056,8 @@ class _Transaction:
             if before == row: continue
             if before is not None and before[1] == row[1]: self.execute(_MOVE_VALUE, row[0], id, *_pad(path))
             else:
-                self.execute(_UPSERT_VALUE, id, *_pad(path), *row)
+                if before is not None and before[0] == row[0]: self.execute(_CHANGE_VALUE, row[1], id, *_pad(path))
+                else: self.execute(_UPSERT_VALUE, id, *_pad(path), *row)
                 growth += _row_size(path, row[1]) - (_row_size(path, before[1]) if before else 0)
         self.bump(growth, **columns)
 
@@ -1918,8 +2091,8 @@ class _Transaction:
         if not limit.depth:
             self.execute(_DELETE_UNDO, *here)
             return
-        [(seq, newest)] = self.undo_rows or [(0, None)]
-        self.execute(_DELETE_UNDO + " AND seq > ?", *here, seq)
+        [(seq, newest, last)] = self.undo_rows or [(0, None, 1)]
+        if last > seq: self.execute(_DELETE_UNDO + " AND seq > ?", *here, seq)
         merged = self.merge(self.unpack(newest), old, new) if newest else None
         action, seq = (action, seq + 1) if merged is None else (merged, seq)
         if action.fields:
@@ -1929,14 +2102,21 @@ class _Transaction:
         else:  # the two cancel out
             self.execute(_DELETE_UNDO + " AND seq = ?", *here, seq)
             seq -= 1
-        self.execute(_DELETE_UNDO + " AND seq <= ?", *here, seq - limit.depth)
+        if seq > limit.depth: self.execute(_DELETE_UNDO + " AND seq <= ?", *here, seq - limit.depth)
         if limit.max_bytes is not None: self.execute(_TRIM_UNDO, *here, seq, *here, limit.max_bytes)
 
     def with_siblings(self, old: _Rows, new: _Rows) -> tuple[_Rows, _Rows]:
-        "Add the positions of the keys beside a deleted key, to know which key it came after."
-        deleted = [path for path in old if path not in new and len(path) <= 1 + _is_step(path[0])]
-        for scope in {path[:-1] for path in deleted}:
-            order = _rows_from(self.select_order(scope).fetchall(), scope, None)
+        "Add the positions of the keys beside a deleted key, or of all keys of the state if some changed places."
+        deleted: dict[_Path, list[str]] = {}
+        moved = False
+        for path, (position, _) in old.items():
+            if len(path) > 1 + _is_step(path[0]): continue
+            if path not in new: deleted.setdefault(path[:-1], []).append(path[-1])
+            elif len(path) == 1 and new[path][0] != position: moved = True
+        for scope in deleted | ({(): []} if moved else {}):
+            if self.complete is not None and scope[:len(self.complete)] == self.complete: continue  # they are there
+            found = self.select_order(scope) if moved and not scope else self.select_around(scope, deleted[scope])
+            order = _rows_from(found.fetchall(), scope, None)
             new = {**{path: row for path, row in order.items() if path not in old}, **new}
             old = {**order, **old}
         return old, new
@@ -1948,32 +2128,63 @@ class _Transaction:
         old, new = {**old, **around}, {**new, **around}
         steps = _steps_of(old, new) | first.touched_steps
         before = _Content.of_rows(old, steps)
-        if _conflicting_paths(before, first): return None
+        unchanged = {path: field._replace(before=field.after) for path, field in first.fields.items()}
+        if _conflicting_paths(before, first._replace(fields=unchanged)): return None
         return _action_between(_revert(before, first), _Content.of_rows(new, steps))
 
-    def replay(self, force: Union[bool, Collection[str]]) -> None:
+    def replay(self, choice: _ConflictChoice) -> list[bool]: # For each action, whether it was moved; else it was dropped
         "Undo or redo the actions in `undo_rows`, and store in their place what leads back again."
-        scope, actions = self.options.scope, [self.unpack(row[1]) for row in self.undo_rows]
+        here, actions = (self.session.id, "".join(self.options.scope)), [self.unpack(row[1]) for row in self.undo_rows]
         old = self.load(actions)
         now = _Content.of_rows(old, set().union(*[action.touched_steps for action in actions]))
-        for action, (seq, _, undone, *_) in zip(actions, self.undo_rows):
-            _check_conflicts(now, action, scope, force)
-            before, now = now, _revert(now, action)
-            data = _action_between(before, now).pack()
-            self.execute(_UPDATE_UNDO, 1 - undone, len(data), data, self.session.id, "".join(scope), seq)
+        dropped: list[int] = []
+        for action, (seq, _, undone, label, *_) in zip(actions, self.undo_rows):
+            kept = choice.fields_to_keep(now, action, self.options.scope, label)
+            if kept and len(kept) == len(action.fields):
+                dropped.append(seq)
+                continue
+            fields = {path: field for path, field in action.fields.items() if path not in kept}
+            before, now = now, _revert(now, action._replace(fields=fields))
+            data = _action_between(before, now).pack(check_redo=False)
+            self.execute(_UPDATE_UNDO, 1 - undone, len(data), data, *here, seq)
+        if dropped: self.execute(_END_GROUPS, *here)
+        for seq in sorted(dropped, reverse=True):
+            self.execute(_DELETE_UNDO + " AND seq = ?", *here, seq)
+            for statement, last in zip(_CLOSE_GAP, ([seq], [])): self.execute(statement, *here, *last)
         self.save(old, now.to_rows(old, self.session.unused_positions))
+        return [row[0] not in dropped for row in self.undo_rows]
 
 def _steps_of(*sides: _Rows) -> set[str]:
     "The steps among loaded rows."
     return {path[0] for rows in sides for path, row in rows.items() if row[1] and _is_step(path[0])}
 
-def _check_conflicts(now: _Content, action: _Action, scope: _Path, force: Union[bool, Collection[str]]) -> None:
-    "Raise `UndoConflictError`, unless the conflicting fields may be overwritten."
-    if force is True: return
-    paths = [path[len(scope):] for path in _conflicting_paths(now, action)]
-    names = [[json.loads(key) for key in path] for path in paths if not force or path[0] not in force]
-    if names:
-        raise UndoConflictError(list(dict.fromkeys(name[0] for name in names)), [".".join(name) for name in names])
+_Names = dict[_Path, dict[str, None]] # keys of some scopes, without duplicates, in their order
+
+def _needed_rows(actions: Iterable[_Action]) -> tuple[_Names, _Names, set[_Path]]:
+    "The keys whose rows undo needs; those whose neighbours it needs; and the scopes of which it needs the whole order."
+    names: _Names = {}
+    moving: _Names = {}
+    ordered: set[_Path] = set()
+    for action in actions:
+        for path, field in action.fields.items():
+            scope = path[:1] if path and _is_step(path[0]) else ()
+            inner = path[len(scope):]
+            names.setdefault(scope, {"": None} if scope else {}).update(dict.fromkeys(inner[:1]))
+            if not inner: ordered.add(scope)
+            elif len(inner) == 1 and (field.before is GONE or field.after is None):
+                moving.setdefault(scope, {}).update({inner[0]: None, field.behind or inner[0]: None})
+        for step, previous in action.steps.items():
+            names.setdefault((), {})
+            names.setdefault((step,), {"": None})
+            moving.setdefault((), {}).update({step: None, previous or step: None})
+            moving.setdefault((step,), {})
+    return names, moving, ordered
+
+def _lacks_order(rows: _Rows, scope: _Path, names: Iterable[str], moving: Optional[Collection[str]]) -> bool:
+    "Whether a key comes back whose neighbours are not loaded, or there may be no free position for it."
+    if moving is None: return any((*scope, name) not in rows for name in names if name)
+    positions = sorted(row[0] for path, row in rows.items() if path[:-1] == scope)
+    return any(after - before <= len(moving) for before, after in zip([-1, *positions], positions))
 
 # %% ../nbs/state_store.ipynb #results
 def _value_from(
@@ -2024,12 +2235,12 @@ def _snapshot_from(
 # %% ../nbs/state_store.ipynb #session-edit
 class SessionEdit:
     "A session inside an `edit_session` block. Each part is loaded when it is first used; only what changed is written."
+    __slots__ = "_tx", "_parts", "_columns", "_revision", "_pid", "_ended"
+
     def __init__(self, tx: _Transaction) -> None:
-        self._tx: Optional[_Transaction] = tx
+        self._tx, self._revision, self._pid, self._ended = tx, tx.session.revision, os.getpid(), False
         self._parts: dict[_Path, tuple[_Rows, Dict[str, Any]]] = {}
-        self.current_step = tx.session.current_step  # Set it to move the person to another step
-        self.label = tx.session.label                # Set it to rename the session
-        self.revision = tx.session.revision          # After the block, the new revision
+        self._columns = {"current_step": tx.session.current_step, "label": tx.session.label}
 
     @property
     def state(self) -> Dict[str, Any]:
@@ -2040,18 +2251,44 @@ class SessionEdit:
         "The state of one step. Change this dict in place; a step that stays empty is not created."
         return self._part(_step_scope(step_id))
 
+    @property
+    def current_step(self) -> Optional[str]:
+        "The step that the person is on. Set it to move the person to another step."
+        return self._require_open()._columns["current_step"]
+
+    @current_step.setter
+    def current_step(self, step_id: Optional[str]) -> None: self._require_open()._columns["current_step"] = step_id
+
+    @property
+    def label(self) -> Optional[str]:
+        "The session's label. Set it to rename the session."
+        return self._require_open()._columns["label"]
+
+    @label.setter
+    def label(self, label: Optional[str]) -> None: self._require_open()._columns["label"] = label
+
+    @property
+    def revision(self) -> int:
+        "The session's revision; after the block, the new one."
+        return self._revision
+
+    def _require_open(self) -> Self:
+        if self._ended: raise RuntimeError("the edit_session block has ended: use this inside the block")
+        if self._pid != os.getpid(): raise RuntimeError("this edit_session block belongs to the parent process: use "
+                                                        "it there, or begin a block of your own after the fork")
+        return self
+
     def _part(self, scope: _Path) -> Dict[str, Any]:
+        self._require_open()
         if scope not in self._parts:
-            if self._tx is None: raise RuntimeError("the edit_session block has ended: use this inside the block")
             only = " AND k1 = ?" if scope else f" AND NOT ({_STEP_KEYS})"
             errors = self._tx.db.errors
             with errors: found = self._tx.execute(f"{_SELECT_ROWS}?{only}", self._tx.session.id, *scope).fetchall()
             self._parts[scope] = _rows_from(found, scope, None), errors.read_stored(_value_from, found, scope)
         return self._parts[scope][1]
 
-    def _changed_columns(self, session: _Session) -> dict[str, Optional[str]]:
-        columns = {"current_step": self.current_step, "label": self.label}
-        return {name: text for name, text in columns.items() if text != getattr(session, name)}
+    def _changed_columns(self) -> dict[str, Optional[str]]:
+        return {name: text for name, text in self._columns.items() if text != getattr(self._tx.session, name)}
 
     def _texts(self, flatten: Callable[[str, Any, _Path], dict[_Path, str]]) -> dict[_Path, dict[_Path, str]]:
         "The texts of the rows of each part that the block used."
@@ -2063,6 +2300,31 @@ class SessionEdit:
                 f"state[{steps[0]!r}] is the state of a step: use step({steps[0][len(_STEP_PREFIX):]!r}) instead")
             texts[scope] = {scope: "{}", **part} if scope and (part or scope in rows) else part
         return texts
+
+# %% ../nbs/state_store.ipynb #edit-block
+_Part = TypeVar("_Part")
+
+class _EditBlock(Generic[_Part]):
+    "An edit block; whatever is done with it without `with` raises an error that says so."
+    __slots__ = "_method", "_block"
+
+    def __init__(self, method: str, block: ContextManager[_Part]) -> None:
+        object.__setattr__(self, "_method", method)
+        object.__setattr__(self, "_block", [block])
+
+    def __enter__(self) -> _Part:
+        if len(self._block) > 1: raise RuntimeError(f"this edit block was used before: call {self._method} again")
+        self._block.append(self._block[0])
+        return self._block[0].__enter__()
+
+    def __exit__(self, *error: Any) -> Optional[bool]: return self._block[0].__exit__(*error)
+
+    def _hint(self) -> str: return f"use {self._method} in a with statement: with store.{self._method}(...) as edit:"
+    def __getattr__(self, name: str) -> NoReturn: raise AttributeError(self._hint())
+    def __setattr__(self, name: str, value: Any) -> NoReturn: raise AttributeError(self._hint())
+    def __getitem__(self, key: Any) -> NoReturn: raise TypeError(self._hint())
+    def __setitem__(self, key: Any, value: Any) -> NoReturn: raise TypeError(self._hint())
+    def __delitem__(self, key: Any) -> NoReturn: raise TypeError(self._hint())
 
 # %% ../nbs/state_store.ipynb #options-check
 def _check_db_path(db_path: Any) -> None:
@@ -2229,8 +2491,11 @@ class WorkflowStateStore:
     _default: Optional[Callable[[Any], Any]]
     _encode: _Encode
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        raise TypeError(f"{type(self).__name__} is a base class: use SQLiteWorkflowStateStore or PostgresWorkflowStateStore")
+
     def _start(self, db: _Engine) -> None:
-        self._encode, self._db = _make_encoder(self._default), db
+        self._encode, self._db = _encode if self._default is None else _make_encoder(self._default), db
         _json_decoder()
         db.open()
         self._finalizer = weakref.finalize(self, db.close_idle)
@@ -2302,7 +2567,6 @@ class WorkflowStateStore:
 
     @contextmanager
     def _edit(self, flow_id: str, session_id: str, options: _WriteOptions) -> Iterator[Dict[str, Any]]:
-        self._check(flow_id, session_id, options)
         scope, errors = options.scope, self._db.errors
         with self._db.write(runs_user_code=True) as connection:
             with errors:
@@ -2319,15 +2583,14 @@ class WorkflowStateStore:
 
     @contextmanager
     def _edit_session(self, flow_id: str, session_id: str, options: _WriteOptions) -> Iterator[SessionEdit]:
-        self._check(flow_id, session_id, options)
         errors = self._db.errors
         with self._db.write(runs_user_code=True) as connection:
             tx = self._transaction(connection, options)
             with errors: tx.find(flow_id, session_id, create=True)
             edit = SessionEdit(tx)
             try: yield edit
-            finally: edit._tx = None
-            texts, columns = edit._texts(self._flatten), edit._changed_columns(tx.session)
+            finally: edit._ended = True
+            texts, columns = edit._texts(self._flatten), edit._changed_columns()
             self._check_texts(**columns)
             with errors:
                 if not tx.session.revision and not columns and not any(texts.values()): return tx.delete_session()
@@ -2339,15 +2602,21 @@ class WorkflowStateStore:
                     old.update(rows)
                     new.update(_assign_positions(part, rows, unused))
                 revision = tx.write(old, new, (), **columns)
-        edit.revision = revision
+        edit._revision = revision
+
+    def _edit_block(self,
+        method: str, # The public method, for messages
+        edit: Callable[[str, str, _WriteOptions], ContextManager[_Part]], flow_id: str, session_id: str,
+        options: _WriteOptions
+    ) -> ContextManager[_Part]:
+        self._check(flow_id, session_id, options)
+        return _EditBlock(method, edit(flow_id, session_id, options))
 
     def _replay(self,
-        flow_id: str, session_id: str, count: int, force: Union[bool, Iterable[str]], undone: int,
-        options: _WriteOptions
+        flow_id: str, session_id: str, count: int, choice: _ConflictChoice, undone: int, options: _WriteOptions
     ) -> Optional[List[UndoEntry]]:
         self._check(flow_id, session_id, options)
         limit = _checked_count("count", count, 1)
-        keys = force if isinstance(force, bool) else _check_keys("force", force)
         entries = f"""
             SELECT seq, entry, {self._entry_columns} FROM workflow_undo
             WHERE session = {_SESSION_ID} AND scope = ? AND undone = ?
@@ -2356,9 +2625,10 @@ class WorkflowStateStore:
         with self._db.write() as connection:
             tx = self._transaction(connection, options)
             if not tx.find(flow_id, session_id, undo=(entries, values)) or len(tx.undo_rows) < count: return None
-            tx.replay(keys)
+            moved = tx.replay(choice)
         load = self._db.errors.read_stored
-        return [UndoEntry(label, created, load(_load_keys, keys)) for *_, label, created, keys in tx.undo_rows]
+        return [UndoEntry(label, created, load(_load_keys, keys))
+                for (*_, label, created, keys), was_moved in zip(tx.undo_rows, moved) if was_moved]
 
     # -- open and close
 
@@ -2366,7 +2636,10 @@ class WorkflowStateStore:
         "Close the connections. Every later call raises `store.ProgrammingError`."
         self._db.close()
 
-    def __enter__(self) -> "WorkflowStateStore": return self
+    def __enter__(self) -> Self:
+        self._db.read("SELECT 1")  # raises if the store is closed
+        return self
+
     def __exit__(self, *error: object) -> None: self.close()
 
     # -- sessions
@@ -2539,7 +2812,7 @@ class WorkflowStateStore:
     def update_state(self,
         flow_id: str,
         session_id: str,
-        updates: Dict[str, Any], # Top-level keys and their new values; each replaces the whole old value
+        updates: Mapping[str, Any], # Top-level keys and their new values; each replaces the whole old value
         *,
         remove: Iterable[str] = (), # Top-level keys to delete; keys that do not exist are ignored
         expected_revision: Optional[int] = None, # Revision that the caller has read; 0: the session must not exist yet
@@ -2566,7 +2839,8 @@ class WorkflowStateStore:
         undo_group: Optional[str] = None
     ) -> ContextManager[Dict[str, Any]]: # The state; change it in place
         "Read the state, change it in the block, and write what changed, while nobody else can write."
-        return self._edit(flow_id, session_id, _WriteOptions((), expected_revision, undo_label, undo_group))
+        options = _WriteOptions((), expected_revision, undo_label, undo_group)
+        return self._edit_block("edit_state", self._edit, flow_id, session_id, options)
 
     def edit_session(self,
         flow_id: str,
@@ -2586,7 +2860,8 @@ class WorkflowStateStore:
                 session.current_step = "review"
             session.revision  # the new one
         """
-        return self._edit_session(flow_id, session_id, _WriteOptions((), expected_revision, undo_label, undo_group))
+        options = _WriteOptions((), expected_revision, undo_label, undo_group)
+        return self._edit_block("edit_session", self._edit_session, flow_id, session_id, options)
 
     # -- step state
 
@@ -2604,7 +2879,7 @@ class WorkflowStateStore:
         flow_id: str,
         session_id: str,
         step_id: str,
-        updates: Dict[str, Any], # Keys of the step's state and their new values
+        updates: Mapping[str, Any], # Keys of the step's state and their new values
         *,
         remove: Iterable[str] = (), # As in `update_state`
         expected_revision: Optional[int] = None,
@@ -2626,7 +2901,7 @@ class WorkflowStateStore:
     ) -> ContextManager[Dict[str, Any]]: # The step's state; change it in place
         "Read a step's state, change it in the block, and write what changed, while nobody else can write."
         options = _WriteOptions(_step_scope(step_id), expected_revision, undo_label, undo_group)
-        return self._edit(flow_id, session_id, options)
+        return self._edit_block("edit_step_state", self._edit, flow_id, session_id, options)
 
     def clear_step_state(self,
         flow_id: str,
@@ -2652,17 +2927,19 @@ class WorkflowStateStore:
         *,
         count: int = 1, # Number of actions
         force: Union[bool, Iterable[str]] = False, # Overwrite conflicting fields: all (`True`), or those of these keys
+        keep: Union[bool, Iterable[str]] = False, # Leave conflicting fields as they are: all, or those of these keys
         expected_revision: Optional[int] = None # As in `update_state`
     ) -> Optional[List[UndoEntry]]: # The undone actions, in that order; `None` if there are fewer than `count`
         """Restore the fields that the last action changed.
 
-        Raises `UndoConflictError` if one of them has changed since; then nothing is changed. Example:
+        Raises `UndoConflictError` if one of them has changed since; then nothing is changed. With `keep`, an action of
+        which nothing is left to undo is dropped, and is not in the list that is returned. Example:
 
             undone = store.undo("review", sid, "segments")
             message = f"Undid: {undone[0].label}" if undone else "Nothing to undo"
         """
         options = _WriteOptions(() if step_id is None else _step_scope(step_id), expected_revision)
-        return self._replay(flow_id, session_id, count, force, 0, options)
+        return self._replay(flow_id, session_id, count, _ConflictChoice.checked(force=force, keep=keep), 0, options)
 
     def redo(self,
         flow_id: str,
@@ -2671,11 +2948,12 @@ class WorkflowStateStore:
         *,
         count: int = 1,
         force: Union[bool, Iterable[str]] = False,
+        keep: Union[bool, Iterable[str]] = False,
         expected_revision: Optional[int] = None
     ) -> Optional[List[UndoEntry]]: # The redone actions, in that order; `None` if there are fewer than `count`
         "Repeat what was undone. A new labelled change deletes what could be redone."
         options = _WriteOptions(() if step_id is None else _step_scope(step_id), expected_revision)
-        return self._replay(flow_id, session_id, count, force, 1, options)
+        return self._replay(flow_id, session_id, count, _ConflictChoice.checked(force=force, keep=keep), 1, options)
 
     def get_undo_history(self,
         flow_id: str,
@@ -2694,7 +2972,7 @@ class WorkflowStateStore:
 
     def list_sessions(self,
         flow_id: str,
-        order_by: str = "updated_at", # `updated_at`, `created_at`, `label` or `current_step`
+        order_by: Literal["updated_at", "created_at", "label", "current_step"] = "updated_at",
         descending: bool = True,
         *,
         limit: Optional[int] = None, # Number of sessions at most; `None`: all
@@ -2919,7 +3197,8 @@ def _copy_session(source: WorkflowStateStore, target: WorkflowStateStore, flow_i
     label, step = columns[0][:2]
     target._check(flow_id, session_id, label=label, current_step=step)
     for row in undo: target._check_texts(undo_label=row[3], undo_group=row[4] or "")
-    paths = chain((row[:3] for row in values), (path for row in undo for path in _Action.unpack(row[8]).fields))
+    fields = (path for row in undo for path in _Action.unpack(row[8]).fields if path)
+    paths = chain((row[:3] for row in values), fields)
     target._check_paths(f"flow {flow_id!r}, session {session_id!r}", paths)
     existing = _read_session(target, flow_id, session_id)
     if existing == session: return 0

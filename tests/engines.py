@@ -4,6 +4,8 @@ import sqlite3
 import uuid
 from contextlib import closing
 
+import third_engine
+
 from cjm_workflow_state.state_store import PostgresWorkflowStateStore, SQLiteWorkflowStateStore
 
 
@@ -45,6 +47,19 @@ class MemoryEngine(Engine):
     def new_store(self, name, **options): return SQLiteWorkflowStateStore(':memory:', **options)
 
 
+class ThirdEngine(Engine):
+    "An engine from outside the package, which shares its data among the stores of this process."
+    def __init__(self):
+        super().__init__()
+        self.prefix = f'{uuid.uuid4().hex[:12]}_'
+
+    def new_store(self, name, **options): return third_engine.ThirdStore(self.prefix + name, **options)
+
+    def remove(self, name): third_engine.databases.pop(self.prefix + name, None)
+
+    def written(self): return sum(database.bytes_written for database in third_engine.databases.values())
+
+
 class FileEngine(Engine):
     "SQLite files: one folder and one file for each name."
     def __init__(self, folder):
@@ -70,9 +85,11 @@ class FileEngine(Engine):
 
     def connect(self, name='wf'): return sqlite3.connect(self.path(name))
 
-    def view(self, name='wf'):
-        with closing(self.connect(name)) as con:
-            return [state for state, in con.execute('SELECT state_json FROM workflow_state')]
+    def execute(self, sql, name='wf'):
+        "Run a statement as another program would; returns its rows."
+        with closing(self.connect(name)) as con, con: return con.execute(sql).fetchall()
+
+    def view(self, name='wf'): return [state for state, in self.execute('SELECT state_json FROM workflow_state', name)]
 
     def schema(self, con, name='wf'): return con.execute('SELECT name, sql FROM sqlite_master ORDER BY name').fetchall()
 
@@ -109,6 +126,13 @@ class PostgresEngine(Engine):
         import psycopg
         return psycopg.connect(self.server.conninfo, autocommit=True)
 
+    def execute(self, sql, name='wf'):
+        "Run a statement as another program would; returns its rows."
+        with closing(self.connect(name)) as con:
+            con.execute(f'SET search_path TO "{self.schema_name(name)}"')
+            cursor = con.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
     def schema(self, con, name='wf'):
         return con.execute('''SELECT relname, relkind, attname, atttypid FROM pg_class
             JOIN pg_namespace ON relnamespace = pg_namespace.oid JOIN pg_attribute ON attrelid = pg_class.oid
@@ -123,6 +147,7 @@ class PostgresEngine(Engine):
 
 
 def make_engine(kind, request):
-    "The engine called `memory`, `file` or `postgres`."
+    "The engine called `memory`, `file`, `third` or `postgres`."
+    if kind == 'file': return FileEngine(request.getfixturevalue('tmp_path'))
     if kind == 'postgres': return PostgresEngine(request.getfixturevalue('postgres'))
-    return FileEngine(request.getfixturevalue('tmp_path')) if kind == 'file' else MemoryEngine()
+    return {'memory': MemoryEngine, 'third': ThirdEngine}[kind]()

@@ -2,11 +2,13 @@
 
 After a change to the package's private structure, change only this module.
 """
+from itertools import chain
 from types import SimpleNamespace
 
 from cjm_workflow_state import state_store
 
 SCHEMA_VERSION = len(state_store._SCHEMA)
+LOG_LIMIT = state_store._LOG_LIMIT  # bytes of the write-ahead log beyond which a store restarts it
 
 
 # of a store in a SQLite file
@@ -63,3 +65,23 @@ def steps_of(snapshot):
 def histories_of(snapshot):
     "The undo histories of a `SessionSnapshot`, by the name of the scope."
     return snapshot._histories
+
+
+# of an engine outside the package
+
+def create_tables(connection):
+    "Run the statements that create the tables in SQLite."
+    for statement in chain(*state_store._SCHEMA): connection.execute(statement)
+
+
+def error_context(name):
+    "Adds the name of the database to the errors of sqlite3."
+    return state_store._ErrorContext(name)
+
+
+def use_engine(
+        store, create_engine, timeout=30.0, synchronous='FULL', max_undo_depth=50, max_undo_bytes=None, default=None):
+    "Check the options of a store, and make it work on `create_engine(timeout)`."
+    store._undo_limit = state_store._checked_options(timeout, synchronous, max_undo_depth, max_undo_bytes, default)
+    store._default = default
+    store._start(create_engine(timeout))

@@ -1,4 +1,4 @@
-"The main job of README, as a user runs it."
+"The example of the README, run as a user runs it."
 import re
 import subprocess
 import sys
@@ -11,7 +11,7 @@ EXAMPLE = Path(__file__).parents[1]/"examples"/"resume.py"
 def run(*args): return subprocess.run([sys.executable, EXAMPLE, *args], capture_output=True, text=True, encoding="utf-8", timeout=120)
 
 def report(*args):
-    "The example's lines by their first word."
+    "The lines that the example prints, by their first word."
     done = run(*args)
     assert (done.returncode, done.stderr) == (0, "")
     return {line.split()[0]: line for line in done.stdout.splitlines() if line.startswith("  ")}, done.stdout

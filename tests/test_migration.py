@@ -1,9 +1,8 @@
-"Files that releases before 0.1 wrote, made here from the format that they had."
+"Files in the format of releases before 0.1."
 import json
 import math
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,7 @@ UUID = "0b9f4a6e-7d2c-4f0e-9a35-3f6c1f1f2d11"
 def path(tmp_path): return tmp_path/"old.db"
 
 def make(path, *statements, rows=(), table=NEWER):
-    "An old file; a row gives key, state and further columns."
+    "Create an old file; a row has a key, a state and further columns."
     with closing(sqlite3.connect(path)) as con:
         for statement in (table, INDEX): con.execute(statement)
         for key, state, more in rows:
@@ -47,7 +46,7 @@ def test_both_formats(path, table):
         assert store.list_flows() == ["Wizard", "team:wizard", "wizard", "wizard_2"]
         assert store.get_state("wizard", "s1") == store.get_state("Wizard", "s1") == {} and store.get_current_step("Wizard", "s1") == "done"
 
-def test_view_in_place_of_the_table(path):
+def test_a_view_replaces_the_table(path):
     make(path, rows=[("f:s1", '{"a": {"b": {"c": 1}}, "_step_x": {"k": [1]}}', {"label": "L", "current_step": "x"})])
     with SQLiteWorkflowStateStore(path) as store: store.update_state("f", "s1", {"text": {"long": "x" * 3000, "n": {"m": 1}}})
     [[key, step, state, label]] = query(path, "SELECT flow_session_key, current_step, state_json, label FROM workflow_state")
@@ -56,7 +55,7 @@ def test_view_in_place_of_the_table(path):
     with pytest.raises(sqlite3.OperationalError, match="view"): query(path, "INSERT INTO workflow_state (flow_session_key) VALUES ('f:s2')")
     assert query(path, "PRAGMA user_version") == [(1,)] and query(path, "PRAGMA integrity_check") == [("ok",)]
 
-def test_what_else_is_in_the_file_stays(path):
+def test_other_tables_in_the_file_stay(path):
     make(path, "CREATE TABLE notes (k TEXT REFERENCES workflow_state (flow_session_key) ON DELETE CASCADE, note TEXT)", "INSERT INTO notes VALUES ('f:s1', 'mine')",
          "CREATE VIEW mine AS SELECT flow_session_key FROM workflow_state", "CREATE VIEW broken AS SELECT * FROM nowhere",
          "CREATE TRIGGER mine_too AFTER INSERT ON notes BEGIN UPDATE notes SET note = (SELECT count(*) FROM workflow_state); END", rows=[("f:s1", "{}", {})])
@@ -65,12 +64,12 @@ def test_what_else_is_in_the_file_stays(path):
     assert sorted(query(path, "SELECT * FROM mine")) == [("f:s1",), ("f:s2",)]
     with closing(sqlite3.connect(path)) as con: assert con.execute("INSERT INTO notes VALUES ('f:s1', 'more') RETURNING k").fetchall() and con.execute("SELECT note FROM notes").fetchall() == [("2",)] * 2
 
-def test_a_table_with_columns_of_others_is_kept(path):
+def test_a_table_with_more_columns_is_kept(path):
     make(path, "ALTER TABLE workflow_state ADD COLUMN mine TEXT", "UPDATE workflow_state SET mine = 'precious'", rows=[("f:s1", '{"a": 1}', {})])
     with SQLiteWorkflowStateStore(path) as store: assert store.get_state("f", "s1") == {"a": 1}
     assert query(path, "SELECT mine FROM workflow_state_old") == [("precious",)]
 
-def test_empty_ids_get_a_name(path):
+def test_empty_ids_are_replaced(path):
     make(path, rows=[("f:", '{"a": 1}', {}), (":s", '{"a": 2}', {})])
     with SQLiteWorkflowStateStore(path) as store: assert (store.get_state("f", "(empty)"), store.get_state("(empty)", "s")) == ({"a": 1}, {"a": 2})
 
@@ -78,14 +77,14 @@ def test_empty_ids_get_a_name(path):
     ("f:bad", "[1]", {}, "not a JSON object"), ("f:bad", "{oops", {}, "property name"), ("f:bad", b'{"a": "\xff"}', {}, "utf-8"), ("f:bad", '{"a":' + "[" * 100_000 + "]" * 100_000 + "}", {}, "recursion"),
     ("bad", "{}", {}, "the key is not a text of the form flow:session"), (None, "{}", {}, "the key is not a text of the form flow:session"), ("f:bad", "{}", {"created_at": "yesterday"}, "yesterday")],
     ids=["list", "no JSON", "no UTF-8", "too deep", "no colon", "no key", "no time"])
-def test_a_row_that_is_none_of_ours_stops_it_untouched(path, key, state, more, why):
+def test_an_unknown_row_stops_the_upgrade_without_a_change(path, key, state, more, why):
     make(path, rows=[("f:good", '{"a": 1}', {}), (key, state, more)])
     before = path.read_bytes()
     with pytest.raises(sqlite3.DatabaseError) as caught: SQLiteWorkflowStateStore(path)
     for part in (repr(key), why, str(path)): assert part in str(caught.value)
     assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == [path.name]
 
-def test_a_table_of_others_with_that_name(path):
+def test_a_table_of_another_application_with_the_same_name(path):
     with closing(sqlite3.connect(path)) as con: con.execute("CREATE TABLE workflow_state (id INTEGER)")
     before = path.read_bytes()
     with pytest.raises(sqlite3.DatabaseError, match="not those of an earlier release"): SQLiteWorkflowStateStore(path)

@@ -54,7 +54,7 @@ labels = st.sampled_from(['one', 'two', Long('x' * 1000), None])
 groups = st.sampled_from([None, 'typing', 'typing', 'drag'])
 depths = st.sampled_from([50, 50, 50, 3, 2, 1, 0])
 counts = st.sampled_from([1, 1, 1, 2, 3, 9])
-forces = st.one_of(st.sampled_from([False, False, True, ()]), st.lists(whole_keys, max_size=4))
+choices = st.one_of(st.sampled_from([False, False, True, ()]), st.lists(whole_keys, max_size=4))  # of force and keep
 refusals = st.sampled_from([
     {'undo_label': ''}, {'undo_label': ' \n'}, {'undo_label': Long('x' * 1001)}, {'undo_group': 'typing'}, {}])
 
@@ -90,10 +90,6 @@ def poke(here, path, content):
 
 def ordered(value): return value.name if isinstance(value, Mark) else json.dumps(value)
 
-def loose(value, levels):
-    "`value` with the keys of its upper levels sorted."
-    return {k: loose(value[k], levels - 1) for k in sorted(value)} if levels and isinstance(value, dict) else value
-
 # what undo is, on whole states
 
 def key_of(step): return f'_step_{step}'
@@ -111,44 +107,89 @@ def fields(old, new, path=(), behind=None):
         found.update(fields(old.get(k, GONE), new.get(k, GONE), (*path, k), behind))
     return found
 
-def held(state, path):
-    "JSON of what a field holds; where a value that is no dict is in its way, that would be overwritten."
+def orders(old, new, path=()):
+    "Which keys of which dicts changed places: the common ones from the first to the last that differ, before and after."
+    if len(path) == 3 or not isinstance(old, dict) or not isinstance(new, dict): return {}
+    found = {}
+    before, after = [k for k in old if k in new], [k for k in new if k in old]
+    while before and before[0] == after[0]: before, after = before[1:], after[1:]
+    while before and before[-1] == after[-1]: before, after = before[:-1], after[:-1]
+    if before: found[path] = before, after
+    for k in old:
+        if k in new: found.update(orders(old[k], new[k], (*path, k)))
+    return found
+
+def at(state, path):
+    "What is there; `...` where a value that is no dict is in the way."
     for k in path:
-        if not isinstance(state, dict): return 'IN THE WAY'
-        if k not in state: return ordered(GONE)
+        if not isinstance(state, dict): return ...
+        if k not in state: return GONE
         state = state[k]
-    return ordered(state)
+    return state
+
+def reorder(here, order):
+    "Put the keys that are there into that order, in the places that they have together."
+    back = iter([k for k in order if k in here])
+    items = [(k, here[k]) for k in [next(back) if k in order else k for k in here]]
+    here.clear()
+    here.update(items)
 
 class Entry:
     "The action that made `new` of `old`."
-    unsure = False  # whether the model tells the order of the keys after its undo
     def __init__(self, label, group, old, new, scope):
         self.label, self.group = label, group
         self.fields = copy.deepcopy(fields(with_steps(old, new), with_steps(new, old)))
+        self.orders = orders(old, new)
         self.steps = {k: k in old for k in STEP_KEYS if (k in old) != (k in new)}  # that came or went: there before?
-        self.keys = sorted({path[scope is not None] for path in self.fields})
+        self.behind = dict(zip(old, [None, *old]))
+        self.scope = [] if scope is None else [key_of(scope)]
+        self.keys = sorted({k for path in [*self.fields, *self.orders] for k in self.keys_of(path)})
 
-    def conflicts(self, state, scope):
-        "Keys of the fields that hold something else than what the action left."
-        changed = [path for path, (_, after, _) in self.fields.items() if held(state, path) != ordered(after)]
-        return {path[scope is not None] for path in changed}
+    def __bool__(self): return bool(self.fields or self.orders)
 
-    def put_back(self, state):
-        "`state` without the action; what it did not change stays."
-        new = with_steps(copy.deepcopy(state), self.steps.keys() | {path[0] for path in self.fields})
-        coming = []
-        for (*outer, key), (before, _, behind) in self.fields.items():
-            here = new
+    def keys_of(self, path):
+        "Keys of the scope that a field belongs to: if it is the order of the scope, those that changed places."
+        inner = path[len(self.scope):]
+        return {inner[0]} if inner else {*self.orders[path][0]}
+
+    def changed(self, state, after_undo=False):
+        "Fields that hold something else than what the action left; with `after_undo`, which an undo would change too."
+        found = []
+        for path, (before, after, _) in self.fields.items():
+            now = at(state, path)
+            if now is not ... and ordered(now) == ordered(after): continue
+            if after_undo and ordered(GONE if now is ... else now) == ordered(before): continue
+            found.append(path)
+        for path, (before, after) in self.orders.items():
+            here = at(state, path)
+            now = [k for k in here if k in before] if isinstance(here, dict) else []
+            left, back = [k for k in after if k in now], [k for k in before if k in now]
+            if now != left and not (after_undo and now == back): found.append(path)
+        return found
+
+    def put_back(self, state, keep=()):
+        "`state` without the action, but for the fields to keep; what it did not change stays."
+        new = with_steps(copy.deepcopy(state), self.steps.keys() | {path[0] for path in self.fields if path not in keep})
+        coming = [(new, k, {}, self.behind[k]) for k, there in self.steps.items() if there and k not in state]
+        for path, (before, _, behind) in self.fields.items():
+            if path in keep: continue
+            here, (*outer, key) = new, path
             for k in outer:
                 if before is not GONE and not isinstance(here.get(k), dict): here[k] = {}
                 here = here.get(k) if isinstance(here, dict) else None
             if before is not GONE and key not in here: coming.append((here, key, before, behind))
             elif before is not GONE: here[key] = copy.deepcopy(before)
             elif isinstance(here, dict): here.pop(key, None)
-        for here, key, before, behind in coming:
+        for path, (before, _) in self.orders.items():
+            if path not in keep and isinstance(at(new, path), dict): reorder(at(new, path), before)
+        while coming:  # first those behind a key that is there, or is gone for good
+            here, key, before, behind = next(one for one in coming if not any(
+                other[0] is one[0] and other[1] == one[3] for other in coming))
+            coming = [one for one in coming if one[0] is not here or one[1] != key]
+            value = here.pop(key, copy.deepcopy(before))  # a step has what came back into it
             order = list(here)
             place = 0 if behind is None else order.index(behind) + 1 if behind in here else len(order)
-            here[key] = copy.deepcopy(before)
+            here[key] = value
             for k in order[place:]: here[k] = here.pop(k)
         gone = [k for k in STEP_KEYS if new.get(k) == {} and not self.steps.get(k, k in state)]
         return {k: value for k, value in new.items() if k not in gone}
@@ -175,7 +216,6 @@ class Model(RuleBasedStateMachine):
     def forget(self):
         self.state, self.lists = {}, {scope: Undo() for scope in (None, 'review', 'split')}
         self.current, self.name = None, None  # step and label
-        self.unsure = 0  # for so many levels from the top the model doesn't tell the order of the keys
 
     def teardown(self):
         if hasattr(self, 'store'): self.engine.drop()
@@ -209,15 +249,15 @@ class Model(RuleBasedStateMachine):
                 if key_of(step) in cleared or key_of(step) in old and key_of(step) not in new:
                     changed = changed or bool(self.lists[step])
                     self.lists[step] = Undo()
-        elif entry.fields:
+        elif entry:
             last = here.undo[-1] if here.undo and not here.redo else None
-            if last and last.group == group is not None and not last.conflicts(old, scope):
+            if last and last.group == group is not None and not last.changed(old):
                 entry = Entry(label, group, last.put_back(old), new, scope)
-                entry.unsure = last.unsure
                 here.undo.pop()
-                counted['merged' if entry.fields else 'cancelled out'] += 1
+                counted['merged' if entry else 'cancelled out'] += 1
             here.redo = []
-            if entry.fields: here.undo.append(entry)
+            counted['only orders'] += bool(entry and not entry.fields)
+            if entry: here.undo.append(entry)
             here.undo = here.undo[max(0, len(here.undo) - self.depth):]
         self.revision += changed or not self.revision
 
@@ -276,15 +316,17 @@ class Model(RuleBasedStateMachine):
         new, own = dict(self.state), {k: value for k, value in self.state.items() if k not in STEP_KEYS}
         if ordered(parts.get(None, own)) != ordered(own):
             new = {**parts[None], **{k: value for k, value in new.items() if k in STEP_KEYS}}
-            self.unsure = 1  # among steps, whose places the block did not see
         for scope in filter(None, parts):
             if parts[scope] or key_of(scope) in new: new[key_of(scope)] = parts[scope]
+        whole = self.store.get_state('f', 's')  # the places of steps among other keys, which the block did not see
+        mine = [[k for k in state if (k in STEP_KEYS) == steps] for state in (whole, new) for steps in (False, True)]
+        assert mine[:2] == mine[2:] and whole.keys() == new.keys()
+        new = {k: new[k] for k in whole}
         moved, revision = (current, name) != (self.current, self.name), self.revision
         self.current, self.name = current, name
         if not revision and not new and not moved: return
         self.wrote(new, None, label, group)
         if self.revision == revision: self.revision += moved
-        if label and self.lists[None].undo: self.lists[None].undo[-1].unsure = True
 
     def edited(self, here, scope, label, group):
         "A step that stays empty is not made, nor is a session."
@@ -311,7 +353,7 @@ class Model(RuleBasedStateMachine):
     def nudge_rule(self, data, label):
         "From another scope, or without a label, change a field of an entry once more, or a part of it."
         here = self.lists[data.draw(st.sampled_from([scope for scope, here in self.lists.items() if here]))]
-        paths = [path for entry in (*here.undo[-1:], *here.redo[-1:]) for path in entry.fields]
+        paths = [path or ('a',) for entry in (*here.undo[-1:], *here.redo[-1:]) for path in [*entry.fields, *entry.orders]]
         if not paths: return
         path = data.draw(st.sampled_from(paths))
         value = self.state
@@ -322,48 +364,65 @@ class Model(RuleBasedStateMachine):
     # undo and redo
 
     @precondition(lambda self: any(here.undo for here in self.lists.values()))
-    @rule(data=st.data(), count=counts, force=forces)
-    def undo_rule(self, data, count, force):
-        self.move(data.draw(st.sampled_from([s for s, here in self.lists.items() if here.undo])), count, force, True)
+    @rule(data=st.data(), count=counts, force=choices, keep=choices)
+    def undo_rule(self, data, count, force, keep):
+        scopes = [scope for scope, here in self.lists.items() if here.undo]
+        self.move(data.draw(st.sampled_from(scopes)), count, force, keep, True)
 
     undo_again_rule = undo_rule  # twice as often
 
     @precondition(lambda self: any(here.redo for here in self.lists.values()))
-    @rule(data=st.data(), count=counts, force=forces)
-    def redo_rule(self, data, count, force):
-        self.move(data.draw(st.sampled_from([s for s, here in self.lists.items() if here.redo])), count, force, False)
+    @rule(data=st.data(), count=counts, force=choices, keep=choices)
+    def redo_rule(self, data, count, force, keep):
+        scopes = [scope for scope, here in self.lists.items() if here.redo]
+        self.move(data.draw(st.sampled_from(scopes)), count, force, keep, False)
 
-    def move(self, scope, count, force, back):
+    def choice(self, keys, force, keep):
+        "What happens to a conflicting field of these keys; a list goes before `True`."
+        for name, choice in ('force', force), ('keep', keep):
+            if not isinstance(choice, bool) and keys <= {*choice}: return name
+        return 'force' if force is True else 'keep' if keep is True else 'refuse'
+
+    def move(self, scope, count, force, keep, back):
         here = self.lists[scope]
         source, target = (here.undo, here.redo) if back else (here.redo, here.undo)
         call = self.store.undo if back else self.store.redo
         if count < 9: count = min(count, len(source))
-        if len(source) < count:
-            assert call('f', 's', scope, count=count, force=force) is None
+        if force is keep is True or not isinstance(force, bool) and not isinstance(keep, bool) and {*force} & {*keep}:
+            with pytest.raises(ValueError): call('f', 's', scope, count=count, force=force, keep=keep)
             return
-        state, moved, unsure = self.state, [], 0
+        if len(source) < count:
+            assert call('f', 's', scope, count=count, force=force, keep=keep) is None
+            return
+        state, moved = self.state, []
         for entry in reversed(source[-count:]):
-            found = entry.conflicts(state, scope)
-            refused = set() if force is True else found - {*(force or ())}
-            if refused:
-                with pytest.raises(UndoConflictError) as error: call('f', 's', scope, count=count, force=force)
-                assert len(error.value.keys) == len({*error.value.keys}) and refused <= {*error.value.keys} <= found
+            found = {path: self.choice(entry.keys_of(path), force, keep) for path in entry.changed(state, after_undo=True)}
+            if 'refuse' in found.values():
+                with pytest.raises(UndoConflictError) as error: call('f', 's', scope, count=count, force=force, keep=keep)
+                refused = {k for path, choice in found.items() if choice == 'refuse' for k in entry.keys_of(path)}
+                assert len(error.value.keys) == len(refused) and {*error.value.keys} == refused
+                assert error.value.label == entry.label
                 counted['conflicts'] += 1
                 return
-            new = entry.put_back(state)
-            way_back = Entry(entry.label, entry.group, state, new, scope)
+            kept = [path for path, choice in found.items() if choice == 'keep']
+            if kept and len(kept) == len(entry.fields) + len(entry.orders):
+                counted['dropped'] += 1
+                continue
+            new = entry.put_back(state, kept)
+            way_back = Entry(entry.label, None, state, new, scope)
             way_back.keys = entry.keys
             moved.append(way_back)
-            way_back.unsure = entry.unsure
-            unsure = max(unsure, 3 if found else 1 if way_back.steps or entry.unsure else 0)  # forced; a step came or went
-            counted['forced'] += bool(found)
+            counted['forced'] += 'force' in found.values()
+            counted['kept'] += bool(kept)
             counted['steps moved'] += bool(way_back.steps)
             state = new
-        got = call('f', 's', scope, count=count, force=force)
+        got = call('f', 's', scope, count=count, force=force, keep=keep)
         assert [(e.label, sorted(e.keys)) for e in got] == [(e.label, e.keys) for e in moved]
         del source[-count:]
         target += moved
-        self.state, self.unsure = state, unsure
+        if len(moved) < count:
+            for entry in (*here.undo, *here.redo): entry.group = None
+        self.state = state
         self.revision += 1
         counted['moves'] += 1
 
@@ -418,8 +477,7 @@ class Model(RuleBasedStateMachine):
         if not hasattr(self, 'store'): return
         counted['steps'] += 1
         whole = self.store.get_state('f', 's')
-        assert ordered(loose(whole, self.unsure)) == ordered(loose(self.state, self.unsure))
-        self.state, self.unsure = whole, 0
+        assert ordered(whole) == ordered(self.state)
         for scope, here in self.lists.items():
             if scope: assert ordered(self.store.get_step_state('f', 's', scope)) == ordered(self.inside(scope))
             history = self.store.get_undo_history('f', 's', scope)

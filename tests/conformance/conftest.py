@@ -17,13 +17,16 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'shared: needs several stores on the same data, which ":memory:" does not offer')
+    config.addinivalue_line('markers', 'processes: needs several processes on the same data')
 
 
 def pytest_generate_tests(metafunc):
     if 'engine' not in metafunc.fixturenames: return
     external = metafunc.config.getoption('--store')
-    memory = [] if metafunc.definition.get_closest_marker('shared') else ['memory']
-    metafunc.parametrize('engine', [external] if external else [*memory, 'file', 'postgres'], indirect=True)
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    memory = [] if marks & {'shared', 'processes'} else ['memory']
+    third = [] if 'processes' in marks else ['third']
+    metafunc.parametrize('engine', [external] if external else [*memory, 'file', *third, 'postgres'], indirect=True)
 
 
 class ExternalStores(Engine):

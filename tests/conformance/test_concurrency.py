@@ -23,7 +23,7 @@ def merge_some(pickled, start):
             store.update_state(F, S, {f'k{i}': i}, undo_label=f'k{i}')
             with store.edit_step_state(F, S, 'a') as state: state['n'] = state.get('n', 0) + 1
 
-@pytest.mark.shared
+@pytest.mark.processes
 def test_no_merge_from_a_process_is_lost(open_store):
     "Each process uses a pickled copy of the store."
     store = open_store(max_undo_depth=200)
@@ -57,7 +57,7 @@ def test_no_reader_sees_half_an_update(store):
 def test_a_reader_never_waits_for_a_writer(open_store):
     one, other = open_store(), open_store()
     one.update_state(F, S, {'n': 1})
-    with one.edit_state(F, S) as state, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, one.edit_state(F, S) as state:  # if a reader waits, the block ends first
         state['n'] = 2
         for store in (one, other):  # another thread stands for another process
             assert pool.submit(store.get_state, F, S).result(20) == {'n': 1}

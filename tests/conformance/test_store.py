@@ -59,7 +59,7 @@ def test_check_finds_nothing_wrong_with_a_healthy_store(full):
     full.undo(F, 'many', count=7)
     assert full.check() == []
 
-@pytest.mark.shared
+@pytest.mark.processes
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system has no fork')
 @pytest.mark.filterwarnings('ignore:.*fork.*:DeprecationWarning')
 def test_parent_and_child_can_both_write_after_a_fork(full):

@@ -92,6 +92,14 @@ def test_clearing_a_step_without_a_label_deletes_its_undo(full):
         assert full.get_undo_history(F, S, 'a') == UndoHistory([], [])
         assert full.get_step_state(F, S, 'a') == {}
 
+def test_deleting_a_step_in_an_edit_block_deletes_its_undo(full):
+    with full.edit_state(F, S) as state: del state['_step_a']
+    assert full.get_undo_history(F, S, 'a') == UndoHistory([], [])
+    assert undo_labels(full) == ['Own']
+    full.update_step_state(F, S, 'a', {'n': 1}, undo_label='Again')
+    with full.edit_state(F, S, undo_label='Delete a') as state: del state['_step_a']
+    assert undo_labels(full, 'a') == ['Again'], 'with a label, the undo of the step stays'
+
 def test_clearing_a_step_with_a_label_can_be_undone(full):
     full.clear_step_state(F, S, 'a', undo_label='Clear')
     assert '_step_a' not in full.get_state(F, S) and undo_labels(full, 'a') == ['Clear', 'In a']

@@ -1,4 +1,4 @@
-"A person who clicks, undoes and redoes: what the i-th call is, and what is there after so many calls."
+"A person who clicks, undoes and redoes: the i-th call, and a model of the state after it."
 import random
 from copy import copy
 
@@ -15,7 +15,7 @@ def do(store, i):
     else: store.update_step_state(*HERE, {f'field {n}': f'{i}' * 400, 'last': i}, remove=[f'field {(n + 1) % 4}'], undo_label=f'click {i}')
 
 class Model:
-    "All states, the labels of the clicks between them, and where the person is."
+    "All states, the labels of the clicks between them, and the current position."
     def __init__(self, calls=0):
         self.states, self.labels, self.here = [{}], [], 0
         for i in range(calls): self.do(i)
@@ -30,7 +30,7 @@ class Model:
             self.states, self.labels, self.here = [*self.states[:self.here + 1], state], [*self.labels[:self.here], f'click {i}'], self.here + 1
 
     def after(self, i):
-        "Another one, one call later."
+        "A new model, one call later."
         later = copy(self)
         later.do(i)
         return later

@@ -1,8 +1,8 @@
-"How often each test repeats its scene, and the figures that it gives."
+"How often each test repeats its scenario, and the figures that it records."
 import pytest
 
 def pytest_configure(config):
-    config.addinivalue_line('markers', 'rounds(fixed, long): how often to play the scene, in each test run and for report.json')
+    config.addinivalue_line('markers', 'rounds(fixed, long): how often to repeat the scenario in a test run, and for report.json')
 
 @pytest.fixture
 def rounds(request):
@@ -11,6 +11,6 @@ def rounds(request):
 
 @pytest.fixture
 def figures(request):
-    "What the test counted; it lands in report.json."
+    "A dict for what the test counts; report.json records it."
     request.node.figures = {}
     return request.node.figures

@@ -1,4 +1,4 @@
-"What a program did to a folder, call by call, and what the disk may hold of it after a loss of power."
+"Record what a program does to a folder, call by call, and build what the disk may hold after a loss of power."
 import os
 import shutil
 import struct
@@ -10,16 +10,16 @@ import pytest
 
 from .processes import Child
 
-SECTOR = 512  # bytes that a disk writes whole
+SECTOR = 512  # bytes that a disk writes as a unit
 HEAD = struct.Struct('=QqIc')
 _shim = []
 
 def shim():
-    "The compiled shim.c; skips where it can't be compiled or is not let in."
+    "Path of the compiled shim.c; skips the test if it can't be compiled or loaded."
     if not _shim:
         compiler, path = shutil.which('cc') or shutil.which('gcc'), Path(mkdtemp())/'shim.so'
-        if not os.path.isdir('/proc/self/fd'): _shim.append('there is no /proc, so no call can be told to be on a file')
-        elif not compiler: _shim.append('there is no C compiler for the shim that records calls')
+        if not os.path.isdir('/proc/self/fd'): _shim.append('there is no /proc, so the shim cannot tell which file a call is about')
+        elif not compiler: _shim.append('there is no C compiler for the shim')
         else:
             source = str(Path(__file__).with_name('shim.c'))
             words = [compiler, '-shared', '-fPIC', '-O1', '-o', str(path), source, '-ldl']
@@ -29,7 +29,7 @@ def shim():
     return _shim[0]
 
 def under_shim(folder, trace=None):
-    "Words before a command that put the shim between it and the C library."
+    "The start of a command line that loads the shim between a program and the C library."
     return ['env', f'LD_PRELOAD={shim()}', f'SHIM_FOLDER={folder}', *([f'SHIM_TRACE={trace}'] if trace else [])]
 
 class File:
@@ -51,13 +51,13 @@ class Folder:
     def sync(self): self.durable, self.waiting = dict(self.now), []
 
 def apply(content, offset, data):
-    "A write, or a truncation where `data` is `None`."
+    "Apply a write, or a truncation if `data` is `None`."
     if data is None: del content[offset:]
     if len(content) < offset: content.extend(bytes(offset - len(content)))
     if data is not None: content[offset:offset + len(data)] = data
 
 def sectors(offset, data):
-    "A write in the pieces of which a disk writes each or not."
+    "The pieces of a write: a disk writes each of them completely or not at all."
     at = 0
     while at < len(data):
         size = SECTOR - (offset + at) % SECTOR
@@ -65,13 +65,13 @@ def sectors(offset, data):
         at += size
 
 class Disk:
-    "The files of a folder, with what of them is durable and what waits for a sync, as a program goes on."
+    "The files of a folder while a program runs: what is durable, and what waits for a sync."
     def __init__(self, folder):
         self.folder, self.nodes, self.count, self.marks = str(folder), {}, 0, []
         self.root = self.read(folder)
 
     def read(self, path):
-        "What is there before: all of it is durable."
+        "Load the files that exist before; all of them are durable."
         if os.path.isdir(path):
             node = Folder()
             for name in os.listdir(path): node.now[name] = self.read(os.path.join(path, name))
@@ -95,17 +95,17 @@ class Disk:
             paths = [part.decode() for part in data.split(b'\0') if part]
             parent, name = self.parent(paths[0])
             if kind in b'cd':
-                if kind == b'c' and parent.now.get(name): return  # it was there
+                if kind == b'c' and parent.now.get(name): return  # it existed before
                 self.nodes[inode] = File() if kind == b'c' else Folder()
                 parent.do((self.count, {name: self.nodes[inode]}))
             elif kind == b'u': parent.do((self.count, {name: None}))
             else:
                 other, target = self.parent(paths[1])
-                assert parent is other, 'from folder to folder: one change in two of them'
+                assert parent is other, 'a rename between folders changes two of them'
                 parent.do((self.count, {**({name: None} if kind == b'n' else {}), target: parent.now[name]}))
 
     def image(self, dest, chance):
-        "Make in `dest` what may be left if the power is lost now."
+        "Create in `dest` what may be left if the power is lost now."
         hows = ['nothing', 'all', 'prefix', 'subset', 'torn']
         names, data = chance.choice(hows[:4]), chance.choice(hows)
         until, share = self.count - chance.choice([3, 10, 50, 1000]) * chance.random(), chance.choice([.1, .5, .9])
@@ -118,7 +118,7 @@ class Disk:
                 for change in node.waiting:
                     if kept(names, change): there.update(change[1])
                 os.makedirs(path, exist_ok=True)
-                for name, inner in there.items():  # the log's index is memory, and gone
+                for name, inner in there.items():  # the index of the log is shared memory, which is lost
                     if inner and not name.endswith('-shm'): build(inner, os.path.join(path, name))
             else:
                 content = bytearray(node.durable)
@@ -131,7 +131,7 @@ class Disk:
         return f'names: {names}, data: {data}, after call {self.count}'
 
 def record(folder, trace, child, *args):
-    "The calls of a child in `folder`, and the disk as it was before them."
+    "The calls of a child process in `folder`, and the disk as it was before them."
     disk = Disk(folder)
     done = Child(child, *args, before=under_shim(folder, trace))
     said = done.end()
@@ -141,11 +141,11 @@ def record(folder, trace, child, *args):
         at += HEAD.size + length
         calls.append((kind, inode, offset, content[at - length:at]))
     kinds = {kind for kind, *_ in calls}
-    assert {b'w', b's', b'm'} <= kinds and said, 'the shim saw nothing of what the program did'
+    assert {b'w', b's', b'm'} <= kinds and said, 'the shim recorded no call'
     return disk, calls
 
 def images(folder, disk, calls, count, chance):
-    "So many losses of power, spread over the calls: for each a new folder, the marks before it, and how it was made."
+    "Losses of power, spread over the calls: for each, a new folder, the marks before it, and how it was built."
     places = sorted(chance.choices(range(len(calls) + 1), k=count))
     done = 0
     for i, place in enumerate(places):

@@ -1,4 +1,4 @@
-"Child processes that say what they have done, line by line, and are told to go, or are killed."
+"Child processes that report what they do, line by line, and that tests start, signal and kill."
 import json
 import os
 import random
@@ -22,7 +22,7 @@ class Child:
         self.name, self.errors = name, tempfile.TemporaryFile()
         self.process = subprocess.Popen([*before, sys.executable, SCRIPTS, name, json.dumps(args)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
-        self.guard = threading.Timer(longest, self.process.kill)  # a child that hangs must not hang the tests
+        self.guard = threading.Timer(longest, self.process.kill)  # a child that hangs must not block the tests
         self.guard.daemon = True
         self.guard.start()
 
@@ -35,7 +35,7 @@ class Child:
         self.process.stdin.flush()
 
     def rest(self):
-        "What it has said and nobody has read, once it has ended."
+        "The lines that nobody has read yet, once the process has ended."
         self.process.stdin.close()
         lines = self.process.stdout.read().decode().splitlines(keepends=True)
         self.process.stdout.close()
@@ -50,14 +50,14 @@ class Child:
         return lines
 
     def kill_at_random(self, longest):
-        "SIGKILL at an instant that nobody has chosen; it must still be at work then."
+        "Send SIGKILL after a random time; the process must still be running then."
         self.ready()
         time.sleep(random.uniform(0, longest))
         assert self.process.poll() is None, self.failure()
         return self.kill()
 
     def end(self, status=0):
-        "It must end by itself, with this status and without a word of complaint."
+        "Wait until it ends by itself, with this status and nothing on stderr."
         lines = self.rest()
         assert self.process.returncode == status and not self.complaint(), self.failure()
         return lines
@@ -69,11 +69,11 @@ class Child:
     def failure(self): return f'{self.name} ended with {self.process.poll()}:\n{self.complaint()}'
 
 def run(name, *args, **kw):
-    "The figures that a child gives in its last line."
+    "The figures that a child process prints in its last line."
     return json.loads(Child(name, *args, **kw).end()[-1])
 
 def check_file(path):
-    "What must hold for any file, whatever happened to its writers."
+    "Check what must be true for any file, whatever happened to its writers."
     with closing(sqlite3.connect(path)) as con:
         assert con.execute('PRAGMA integrity_check').fetchall() == [('ok',)]
         for table in ('workflow_value', 'workflow_undo'):
@@ -81,18 +81,18 @@ def check_file(path):
         assert con.execute('SELECT count(*) FROM workflow_session WHERE revision < 1').fetchone() == (0,)
 
 def in_private_mount(folder, *mount):
-    "Words before a command that give it a mount which nobody else sees and which ends with it; skips where that is not allowed."
-    if not shutil.which('unshare'): pytest.skip('there is no unshare to mount with')
+    "The start of a command line that runs a program with a private mount; skips the test if that is not allowed."
+    if not shutil.which('unshare'): pytest.skip('unshare is not installed, which private mounts need')
     words = ['unshare', '-m' if os.getuid() == 0 else '-Urm', 'sh', '-c', f'mount {" ".join(mount)} "$0" && exec "$@"', str(folder)]
     tried = subprocess.run([*words, 'true'], capture_output=True, text=True)
-    if tried.returncode: pytest.skip(f'mounting is not allowed here: {tried.stderr.strip()}')
+    if tried.returncode: pytest.skip(f'this machine does not allow mounts: {tried.stderr.strip()}')
     return words
 
 OLD_COLUMNS = """flow_session_key TEXT PRIMARY KEY, current_step TEXT, state_json TEXT DEFAULT '{}',
     created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP"""
 
 def old_file(path, sessions=40, label=True, extra=''):
-    "A file as releases before 0.1 wrote it; returns what it holds."
+    "Create a file as releases before 0.1 did; returns its content."
     states = {}
     with closing(sqlite3.connect(path)) as con:
         con.executescript(f"CREATE TABLE workflow_state ({OLD_COLUMNS}{', label TEXT' if label else ''});"

@@ -1,4 +1,4 @@
-"Play every scene with the long budget and write report.json.  usage: python -m tests.faults.report [pytest options]  (with options: print only)"
+"Run every test with its long number of rounds and write report.json.  usage: python -m tests.faults.report [pytest options]  (with options: only print)"
 import json
 import os
 import platform
@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).parent
 
 class Report:
-    long_run = True  # the fixture `rounds` looks for this plugin
+    long_run = True  # the fixture `rounds` looks for this attribute
 
     def __init__(self): self.scenes, self.passed, self.skipped = {}, [], {}
 
@@ -29,7 +29,7 @@ def machine():
     return {'system': f'{platform.system()} {platform.machine()}', 'processors': os.cpu_count(), 'memory_gb': round(memory / 2**30)}
 
 def record(tests, args, **versions):
-    "Play them; without options, write report.json beside them."
+    "Run the tests; without options, write report.json beside them."
     started, report = datetime.now(timezone.utc), Report()
     status = pytest.main([str(tests), '-q', '-p', 'no:cacheprovider', *args], plugins=[report])
     if status: sys.exit(int(status))

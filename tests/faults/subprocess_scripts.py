@@ -1,5 +1,5 @@
-"What the child processes do.  usage: subprocess_scripts.py FUNCTION JSON-LIST-OF-ARGUMENTS"
-import hashlib  # at once: an interrupt in the middle of a first import makes Python complain
+"The functions that child processes run.  usage: subprocess_scripts.py FUNCTION JSON-LIST-OF-ARGUMENTS"
+import hashlib  # imported early: an interrupt during a first import makes Python print an error
 import json
 import os
 import random
@@ -8,7 +8,7 @@ import sqlite3
 import struct
 import sys
 import threading
-import urllib.parse  # Python 3.13 needs it to open a file, and `read_only` can't load it any more
+import urllib.parse  # imported early: Python 3.13 needs it to open a file, when `read_only` can no longer load it
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,17 +20,17 @@ import internals  # noqa: E402
 
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store  # noqa: E402
 
-def say(*words): os.write(1, (' '.join(map(str, words)) + '\n').encode())  # one write, so that a line is whole or not there
+def say(*words): os.write(1, (' '.join(map(str, words)) + '\n').encode())  # one write, so that a line is complete or missing
 
 def orders():
-    "A line for each order of the parent, after saying that one is ready for it."
+    "Say ready; then yield each line that the parent sends."
     say('ready')
     for line in sys.stdin: yield line.rstrip('\n')
 
 def wait_for_go(): next(orders())
 
 def in_child(work):
-    "`work()` in a forked child, which ends without going back; an error in it fails the parent."
+    "Run `work()` in a forked child, which ends there; an error in it fails the parent too."
     child = os.fork()
     if not child:
         status = 1
@@ -41,7 +41,7 @@ def in_child(work):
     assert os.waitpid(child, 0)[1] == 0
 
 def in_threads(count, work):
-    "`work(i)` in so many threads that start at once; the first error is raised."
+    "Run `work(i)` in `count` threads that start at once; raises the first error."
     barrier = threading.Barrier(count)
     def start(i):
         barrier.wait()
@@ -51,7 +51,7 @@ def in_threads(count, work):
 def fds(): return len(os.listdir('/proc/self/fd')) if os.path.isdir('/proc/self/fd') else 0
 
 def resident(which='VmRSS'):
-    "KB of memory in use; `VmHWM`: that were at most."
+    "Memory in use, in KB; with `VmHWM`, its maximum."
     if not os.path.exists('/proc/self/status'): return 0
     with open('/proc/self/status') as file: return next(int(line.split()[1]) for line in file if line.startswith(which))
 
@@ -113,10 +113,10 @@ def thread_pools(path, rounds):
     say(json.dumps({'pools': rounds, 'fds_grown': fds() - warm[0], 'memory_grown_kb': resident() - warm[1],
                     'threads_left': threading.active_count() - 1, 'changes': store.get_session_summary('pool', 'shared').revision}))
 
-# -- to be killed
+# -- processes that tests kill
 
 def write_on(path, me, threads):
-    "Merges, steps and undoable changes of a value and its twin, each said once it has returned."
+    "Merge, change steps and make undoable changes of a value and its twin; report each call once it has returned."
     store = Store(path)
     say('ready')
     def work(t):
@@ -153,7 +153,7 @@ def prune_on(path, flows):
         say(i)
 
 def click_on(path):
-    "The clicks of `clicks.do`, one after the other, from where the file is."
+    "Run the calls of `clicks.do`, beginning where the file ends."
     from clicks import do
     store = Store(path, max_undo_depth=100_000)
     say('ready')
@@ -164,7 +164,7 @@ def click_on(path):
         i += 1
 
 def click_under_interrupts(path, rounds):
-    "The same clicks, with Ctrl-C at random instants inside the calls: each is done or it is not, and the store goes on."
+    "Run the same calls with Ctrl-C at random times inside them: each call is done or not done, and the store still works."
     from clicks import Model, call, do
     store, inside, done, undone = Store(path, max_undo_depth=100_000), False, 0, 0
     def interrupt(*_):
@@ -180,17 +180,17 @@ def click_under_interrupts(path, rounds):
         except KeyboardInterrupt:
             inside = False
             before, after = model.same(store), model.after(i).same(store)
-            assert before or after, 'half of a click'
+            assert before or after, 'half a click'
             if before: undone += 1
             else: done, model = done + 1, model.after(i)
         else: model = model.after(i)
         i += 1
-        with Store(path, timeout=0) as other: other.update_state('clicks', 'other', {'n': i})  # nobody holds a lock
+        with Store(path, timeout=0) as other: other.update_state('clicks', 'other', {'n': i})  # no lock is left
     in_threads(4, lambda t: store.set_current_step('clicks', 'other', f'{t}'))
     say(json.dumps({'interrupts': rounds, 'calls': i, 'interrupted_before': undone, 'interrupted_after': done, 'half': 0}))
 
 def two_tabs(path, step, clicks):
-    "Undoable edits of one step: one adds a field and counts, and each third is undone and redone."
+    "Edit one step with undo: each edit adds a field and counts, and every third edit is undone and redone."
     store = Store(path, max_undo_depth=100_000)
     wait_for_go()
     for i in range(clicks):
@@ -209,12 +209,12 @@ def increment(path, step, clicks):
         with store.edit_step_state('tabs', 'shared', step, undo_label='add 1') as state: state['n'] = state.get('n', 0) + 1
     say('done')
 
-# -- disks that are full or can't be written
+# -- disks that are full or read-only
 
 REFUSALS = OSError, sqlite3.OperationalError
 
 def refused(path, call):
-    "Whether `call()` was refused with an error that names the path."
+    "Whether `call()` raised an error that names the path."
     try: call()
     except REFUSALS as error:
         assert path in str(error), f'{error!r} does not name {path}'
@@ -222,7 +222,7 @@ def refused(path, call):
     return False
 
 def fill(folder, leave):
-    "Fill the file system up to `leave` bytes; returns the file that does it."
+    "Fill the file system except for `leave` bytes; returns the file that fills it."
     ballast = os.path.join(folder, 'ballast')
     with open(ballast, 'wb', buffering=0) as file:
         try:
@@ -247,14 +247,14 @@ def full_disk(folder, rounds):
         after = {'n': r + 1, 'text': f'{r}' * 40_000, 'twin': r + 1}
         no = refused(path, lambda: store.update_state('disk', 's', after, undo_label=f'{r}'))
         refusals += no
-        for reader in (store, Store(path)) if r % 2 else (store,):  # a new store opens and reads a full disk too, while another is open
+        for reader in (store, Store(path)) if r % 2 else (store,):  # a new store can open and read on a full disk, while another is open
             half += reader.get_state('disk', 's') != (before if no else after)
             assert reader.get_session_summary('disk', 's').revision == revision + (not no)
             if reader is not store: reader.close()
-        if r % 30 == 0:  # not a byte is left: no new file, and a closed one says why it can't be opened
+        if r % 30 == 0:  # no byte is left: no file can be created, and opening a closed one raises an error with the reason
             for name in ('new.db', 'closed.db'): assert refused(os.path.join(folder, name), lambda: Store(os.path.join(folder, name)))
         os.remove(ballast)
-        store.update_state('disk', 's', {'n': r + 1, 'text': '', 'twin': r + 1})  # there is room again
+        store.update_state('disk', 's', {'n': r + 1, 'text': '', 'twin': r + 1})  # there is space again
         assert store.get_state('disk', 's') == {'n': r + 1, 'text': '', 'twin': r + 1}
         with Store(closed) as other: assert other.get_state('disk', 's') == {'n': 1}
     store.close()
@@ -289,9 +289,9 @@ def full_disk_backup(folder):
         cases = range(0, 120_000, 16_384)
         for leave in cases:
             ballast = fill(folder, leave)
-            assert refused(dest, lambda: store.backup(dest)), leave  # the copy has no room, the store has
+            assert refused(dest, lambda: store.backup(dest)), leave  # there is space for the store, but not for the copy
             assert sorted(os.listdir(folder)) == ['ballast', 'copy.db', 'wf.db', 'wf.db-shm', 'wf.db-wal']
-            assert leave or refused(dest, lambda: Store(dest, timeout=1e6))  # told at once: no waiting makes room
+            assert leave or refused(dest, lambda: Store(dest, timeout=1e6))  # it raises at once, because waiting frees no space
             con = sqlite3.connect(dest)
             assert con.execute('SELECT json_extract(state_json, "$.text") FROM workflow_state').fetchall() == [('a' * 100_000,)]
             con.close()
@@ -302,7 +302,7 @@ def full_disk_backup(folder):
     say(json.dumps({'refused': len(cases), 'half_copies_under_the_name': 0}))
 
 def read_only(folder):
-    "Modes that forbid, for a user whom they bind; each case in a folder of its own."
+    "Files and folders without write permission, for a user who is not root; each case in a new folder."
     if os.geteuid() == 0:
         os.chown(folder, 65534, 65534)
         os.setegid(65534)
@@ -326,17 +326,17 @@ def read_only(folder):
             if folder_mode == 0o500: assert refused(copy, lambda: store.backup(copy))
             store.close()
         os.chmod(here, 0o700)
-        for name in os.listdir(here): os.chmod(os.path.join(here, name), 0o600)  # who could only read has left a log of the same mode
-        with Store(path) as store:  # all is well again
+        for name in os.listdir(here): os.chmod(os.path.join(here, name), 0o600)  # the reader has left a log with the same mode
+        with Store(path) as store:  # everything works again
             assert store.get_state('f', 's') == {'n': 1}
             store.update_state('f', 's', {'n': 3})
         sound(path)
         assert os.stat(path).st_mode & 0o777 == 0o600
-    case(0o700, 0o400, False, True)   # a file that can only be read
-    case(0o700, 0o000, False, False)  # a file of somebody else
-    case(0o500, 0o600, False, False)  # a folder in which SQLite can't put its log
+    case(0o700, 0o400, False, True)   # a read-only file
+    case(0o700, 0o000, False, False)  # a file of another user
+    case(0o500, 0o600, False, False)  # a folder in which SQLite can't create its log
     case(0o500, 0o400, False, False)
-    case(0o500, 0o600, True, True)    # the same with the store open: it goes on
+    case(0o500, 0o600, True, True)    # the same while the store is open: it keeps working
     here = os.path.join(folder, 'empty')
     os.mkdir(here, 0o500)
     for path in (os.path.join(here, 'new.db'), os.path.join(here, 'sub', 'new.db'), here):
@@ -357,8 +357,8 @@ def read_only_disk(folder):
 # -- fork, spawn, pickle, shutdown, Ctrl-C
 
 def fork_while_writing(path, rounds):
-    "Children that come from a process whose threads read and write: all go on, nothing is lost on either side."
-    warnings.simplefilter('ignore', DeprecationWarning)  # Python's own, of just this: a fork of a process with threads
+    "Fork children while threads read and write: parent and children keep working, and no write is lost."
+    warnings.simplefilter('ignore', DeprecationWarning)  # Python warns of forks in a process with threads
     before = fds()
     store, stop, counts = Store(path), threading.Event(), [0, 0, 0, 0]
     def work(t):
@@ -388,7 +388,7 @@ def fork_while_writing(path, rounds):
                     'lost': 0, 'fds_left': fds() - before}))
 
 def fork_inside_edit(path):
-    "Whatever the child tries with this file is refused, for it would take the parent's lock away."
+    "The store refuses every call of the child for this file, because it would release the parent's lock."
     store = Store(path)
     with store.edit_step_state('fork', 's', 'review') as state:
         state['n'] = 1
@@ -418,7 +418,7 @@ def pickled(path, method):
     say('done')
 
 def end_with_open_store(path, how):
-    "The ways in which a program ends without closing its store."
+    "End in one of several ways without closing the store."
     import atexit, gc
     store = Store(path)
     def write(key): store.update_state('end', how, {key: 1})
@@ -445,7 +445,7 @@ def end_with_open_store(path, how):
     if how == 'os._exit': os._exit(3)
 
 def interrupted_edits(path, rounds):
-    "Ctrl-C in the block, at each place where it can be."
+    "Interrupt the edit block with Ctrl-C."
     store = Store(path)
     store.update_step_state('c', 's', 'review', {'n': 0})
     for r in range(rounds):
@@ -459,7 +459,7 @@ def interrupted_edits(path, rounds):
         else: raise AssertionError('the block hid it')
         assert store.get_step_state('c', 's', 'review') == {'n': r} and store.get_session_summary('c', 's').revision == revision
         assert not store.get_undo_history('c', 's', 'review').undo
-        with Store(path, timeout=0) as other: other.update_step_state('c', 's', 'review', {'n': r + 1})  # nobody holds a lock
+        with Store(path, timeout=0) as other: other.update_step_state('c', 's', 'review', {'n': r + 1})  # no lock is left
         in_threads(1, lambda t: store.set_current_step('c', 's', f'{r}'))
     say(json.dumps({'interrupts': rounds, 'written': 0}))
 
@@ -477,7 +477,7 @@ def wait_for_lock(path):
 # -- durability
 
 def write_and_say(path, synchronous, writes):
-    "Each kind of write, and a word once it has returned."
+    "Run each kind of write, and report when it has returned."
     store = Store(path, synchronous=synchronous)
     def edit(i):
         with store.edit_state('d', 's') as state: state['edited'] = i
@@ -490,12 +490,12 @@ def write_and_say(path, synchronous, writes):
     for i in range(writes):
         kinds[i % len(kinds)](i)
         say('written', i)
-    os._exit(0)  # without the syncs of closing
+    os._exit(0)  # skip the syncs of closing
 
-# -- recorded for images of lost power
+# -- programs whose calls test_power.py records
 
 def click_in_sessions_of(path, synchronous, clicks):
-    "The clicks of `clicks.do`: open, so many of them, close, and again."
+    "Run the calls of `clicks.do`, and reopen the store after every few of them."
     from clicks import do
     i = 0
     for number in clicks:
@@ -513,7 +513,7 @@ def migrate_and_write(path):
 def copied(i): return {'n': i, 'text': f'{i}' * (i % 9 * 1000), 'twin': i}
 
 def back_up_and_restore(path, dest, rounds):
-    "A write, a backup, another write, the backup restored; after each of them its number."
+    "Write, back up, write again and restore the backup; report the number of each round."
     with Store(path) as store:
         for i in range(0, 4 * rounds, 4):
             store.update_state('copy', 's', copied(i))
@@ -528,7 +528,7 @@ def back_up_and_restore(path, dest, rounds):
 # -- calls that fail
 
 class Shim:
-    "shim.c, under which this process was started: makes the n-th system call of a kind fail."
+    "Controls shim.c, which this process has loaded: makes the n-th system call of a kind fail."
     KINDS = dict(write='w', sync='s', truncate='t', rename='n', read='r', unlink='u', open='o', mkdir='d')
     WAYS = ['once', 'from then on', 'half done']
 
@@ -546,7 +546,7 @@ class Shim:
                 for way in self.WAYS[:3 if kind == 'write' else 2]: yield kind, error, way
 
 def everything(path):
-    "All sessions of a file with their undo, as a new store reads them."
+    "All sessions of a file with their undo, read by a new store."
     if not os.path.exists(path): return {}
     with Store(path, max_undo_depth=100_000) as store:
         assert store.check() == []
@@ -557,7 +557,7 @@ def everything(path):
         return {where: parts(store.get_session(*where)) for where in ids}
 
 class Scene:
-    "A folder with a store and a backup of it, made anew for each call."
+    "A folder with a store and its backup, created again for each call."
     def __init__(self, folder, old):
         import shutil
         self.folder, self.path, self.copy = folder, os.path.join(folder, 'wf.db'), os.path.join(folder, 'copy.db')
@@ -572,19 +572,19 @@ class Scene:
         def keep(kind, *names):
             os.mkdir(f'{folder}.{kind}')
             self.kept[kind] = {name: shutil.copy(name, f'{folder}.{kind}') for name in names}
-        keep('killed', self.path, self.copy, f'{self.path}-wal')  # the log is there, nobody has it open
+        keep('killed', self.path, self.copy, f'{self.path}-wal')  # with a log, and no process has it open
         store.close()
         keep('closed', self.path, self.copy)
 
     def make(self, kind):
-        "Its files as they are before the call, and the store, where it is open then."
+        "Create the files as they are before the call; returns the store, if it is open then."
         import shutil
         shutil.rmtree(self.folder)
         os.mkdir(self.folder)
         for name, content in self.kept.get(kind, self.kept['closed']).items(): shutil.copy(content, name)
         if kind in self.kept: return None
         store = Store(self.path, max_undo_depth=100_000)
-        store.update_state('other', 's', {'n': 2})  # the log is not empty
+        store.update_state('other', 's', {'n': 2})  # so that the log is not empty
         if kind == 'folding': internals.checkpoint_after_each_commit(store)
         return store
 
@@ -623,7 +623,7 @@ class Scene:
         yield from ((kind, self.read) for kind in ('old', 'closed', 'killed'))
 
     def after(self, store, names):
-        "What there is after a call, whose store goes on."
+        "The content after a call; the store must still work."
         if store and not internals.is_closed(store):
             store.update_state('goes on', 's', {'n': 1})
             store.delete_session('goes on', 's')
@@ -633,8 +633,8 @@ class Scene:
         return self.content()
 
 def injected(folder, old, every):
-    """Each call with each of its system calls failing in each way, or every so many of them: it is done, or refused with an error
-    that names the path; what was acknowledged before is there."""
+    """Make system calls of each call fail in each way: the call succeeds, or raises an error that names the path; earlier
+    acknowledged writes are never lost."""
     shim, scene = Shim(), Scene(folder, old)
     figures = dict.fromkeys(('faults', 'refused', 'done_all_the_same', 'lost', 'half', 'undocumented'), 0)
     bad = []
@@ -651,7 +651,7 @@ def injected(folder, old, every):
         figures['faults'] += 1
         figures['refused' if problem else 'done_all_the_same'] += 1
         if problem and not (isinstance(problem, (sqlite3.DatabaseError, OSError)) and folder in str(problem)): wrong('undocumented', '')
-        try: now = scene.after(store, fault[0] == 'unlink')  # who can't delete leaves names
+        try: now = scene.after(store, fault[0] == 'unlink')  # if a deletion fails, the file stays
         except Exception as error: wrong('half', f'{error!r} afterwards')
         else:
             if now not in allowed[not problem]: wrong('half' if problem else 'lost', now)
@@ -674,7 +674,7 @@ def injected(folder, old, every):
 # -- flipped bits
 
 def flipped(folder, rounds, seed):
-    """Bits of a closed file, or of a file and its log that a killed process left, are the other way round: all calls answer, or say
+    """Flip bits of a closed file, or of the file and the log that a killed process left: every call returns a value or says
     that the file is damaged."""
     from clicks import HERE, Model, do
     from cjm_workflow_state.state_store import UndoConflictError
@@ -696,11 +696,11 @@ def flipped(folder, rounds, seed):
     bad, before = [], resident('VmHWM')
     for r in range(rounds):
         for name in os.listdir(folder): os.remove(os.path.join(folder, name))
-        where = r % 3  # the closed file, the file under its log, the log
+        where = r % 3  # the closed file, the file beside its log, the log
         pieces = [bytearray(whole)] if where == 0 else list(map(bytearray, contents))
         target = pieces[-1 if where == 2 else 0]
         for _ in range(chance.choice([1, 1, 3, 30])):
-            bit = chance.randrange(8 * (len(target) if chance.random() < .7 else 200))  # the header often enough
+            bit = chance.randrange(8 * (len(target) if chance.random() < .7 else 200))  # damage the header often enough
             target[bit // 8] ^= 1 << bit % 8
             figures['bits'] += 1
         figures['in_the_log'] += where == 2
@@ -721,7 +721,7 @@ def flipped(folder, rounds, seed):
             bad.append(f'round {r}: {problem!r}')
         store = call(lambda: Store(path, timeout=1, max_undo_depth=100_000))
         if store:
-            def ids(found): return [id for id in found or [] if isinstance(id, str) and id]  # a damaged one may be none
+            def ids(found): return [id for id in found or [] if isinstance(id, str) and id]  # a damaged value may be of any type
             for flow in ids(call(store.list_flows)):
                 found = call(lambda: store.list_sessions(flow)) or []
                 for session in ids(one.session_id for one in found): call(lambda: store.get_session(flow, session))
@@ -734,10 +734,10 @@ def flipped(folder, rounds, seed):
         figures['refused'] += refused
     say(json.dumps({**figures, 'memory_grown_kb': resident('VmHWM') - before, 'bad': bad[:20]}))
 
-# -- many calls, and kills
+# -- many calls until the process is killed
 
 def call_on(path, said, me, threads):
-    "Writes and reads without end. The file `said` has 16 bytes for each thread: what it has written, and its calls."
+    "Write and read until killed. The file `said` has 16 bytes for each thread: its last write, and its number of calls."
     store, numbers = Store(path, synchronous='NORMAL'), os.open(said, os.O_RDWR)
     say('ready')
     def work(t):
@@ -781,5 +781,5 @@ def call_on(path, said, me, threads):
     in_threads(threads, work)
 
 if __name__ == '__main__':
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts the tests may ignore it, as nohup does
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup, for example, ignores it
     globals()[sys.argv[1]](*json.loads(sys.argv[2]))

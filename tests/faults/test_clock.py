@@ -1,4 +1,4 @@
-"A clock that is set back, stands still or jumps: the order of sessions stays the order of the writes."
+"The clock is set back, stands still or jumps: sessions stay in the order of the writes."
 import random
 import re
 from datetime import timedelta
@@ -14,7 +14,7 @@ HOUR = 3600 * 10**9
 
 @pytest.fixture
 def clock(monkeypatch):
-    "The clock of the store, in nanoseconds; it stands still until it is set."
+    "The clock of the store, in nanoseconds; it stands still until a test sets it."
     hands = SimpleNamespace(ns=NOON)
     internals.set_clock(monkeypatch, lambda: hands.ns)
     return hands
@@ -36,7 +36,7 @@ def test_order_of_writes(tmp_path, clock, move, rounds, figures):
             if move == 'set back': clock.ns -= HOUR
             if move == 'jumps': clock.ns += chance.choice([-400, -1, 0, 0, 400]) * HOUR
             before = store.get_session_summary('f', s)
-            chance.choice(WRITES if before else WRITES[:2])(store, s)  # the others make no session
+            chance.choice(WRITES if before else WRITES[:2])(store, s)  # the other writes create no session
             after = store.get_session_summary('f', s)
             order = [s, *(o for o in order if o != s)]
             assert newest_first(store) == order and [s.session_id for s in store.list_sessions('f', descending=False)] == order[::-1]
@@ -55,7 +55,7 @@ def test_order_of_sessions_made_in_one_microsecond(tmp_path, clock, figures):
         paged = [s.session_id for offset in range(0, 100, 7) for s in store.list_sessions('f', limit=7, offset=offset)]
         assert paged == made[::-1]
         for s in made: store.set_session_label('f', s, 'same')
-        assert [s.session_id for s in store.list_sessions('f', 'label', descending=False)] == made  # equal keys: as they were made
+        assert [s.session_id for s in store.list_sessions('f', 'label', descending=False)] == made  # equal keys keep the order of creation
     figures |= {'sessions': 100}
 
 def test_undo_under_a_clock_that_is_set_back(tmp_path, clock, figures):
@@ -68,7 +68,7 @@ def test_undo_under_a_clock_that_is_set_back(tmp_path, clock, figures):
     figures |= {'undone': 29}
 
 def test_pruning_under_a_clock_that_is_set_back(tmp_path, clock, figures):
-    "A clock that is behind deletes less, never more."
+    "With a clock that is behind, pruning deletes fewer sessions, never more."
     with Store(tmp_path/'wf.db') as store:
         for age in (40, 20, 0):
             clock.ns = NOON - age * 24 * HOUR

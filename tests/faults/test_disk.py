@@ -1,4 +1,4 @@
-"Full, read-only, missing, truncated, overwritten: the error names the file, earlier data stays, and writing goes on once it can."
+"Disks and files that are full, read-only, missing, truncated or overwritten: the error names the file, earlier data stays, and writing works again as soon as it can."
 import json
 import os
 import random
@@ -17,7 +17,7 @@ from .processes import check_file, files, in_private_mount, is_old, old_file, ru
 
 @pytest.mark.rounds(12, 60)
 def test_full_disk(tmp_path, rounds, figures):
-    "In a small file system with less and less room left."
+    "A small file system with less and less space."
     figures |= run('full_disk', str(tmp_path), rounds, before=in_private_mount(tmp_path, '-t', 'tmpfs', '-o', 'size=16m', 'tmpfs'))
     assert figures['refused'] > rounds / 2 and figures['half'] == 0
 
@@ -34,8 +34,8 @@ def test_full_disk_while_backing_up(tmp_path, figures):
     figures |= run('full_disk_backup', str(tmp_path), before=in_private_mount(tmp_path, '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs'))
 
 def test_read_only_folder_and_file(figures):
-    "As a user whom modes bind: a child of root gives up its rights, also to pytest's own folders."
-    if not hasattr(os, 'geteuid'): pytest.skip('no POSIX modes here')
+    "Modes do not restrict root, so the child process gives up its rights."
+    if not hasattr(os, 'geteuid'): pytest.skip('this system has no POSIX modes')
     with TemporaryDirectory() as folder: figures |= run('read_only', folder)
 
 def test_read_only_disk(tmp_path, figures):
@@ -43,7 +43,7 @@ def test_read_only_disk(tmp_path, figures):
     figures |= run('read_only_disk', str(tmp_path), before=in_private_mount(tmp_path, '--bind', '-o', 'ro', str(tmp_path)))
 
 def named(path):
-    "A refusal that names the path."
+    "An `OperationalError` that names the path."
     return pytest.raises(sqlite3.DatabaseError, match=re.escape(str(path)))
 
 def test_deleted_file_under_an_open_store(tmp_path, figures):
@@ -51,12 +51,12 @@ def test_deleted_file_under_an_open_store(tmp_path, figures):
     store = Store(path)
     store.update_state('f', 's', {'n': 1})
     os.remove(path)
-    with named(path): store.update_state('f', 's', {'n': 2})  # not into a file that nobody can open again
+    with named(path): store.update_state('f', 's', {'n': 2})  # it must not write into a file that has no name any more
     assert not path.exists()
     with Store(path) as new:
         new.update_state('f', 's', {'n': 3})
         with named(path): store.set_current_step('f', 's', 'a')
-        store.close()  # takes nothing away from the new one
+        store.close()  # it must not damage the new file
         new.update_state('f', 's', {'m': 4})
         assert new.get_state('f', 's') == {'n': 3, 'm': 4}
         with Store(path) as other: assert other.get_state('f', 's') == {'n': 3, 'm': 4}
@@ -72,7 +72,7 @@ def full_file(path):
     return path.read_bytes()
 
 def survives(path, content):
-    "Whether `content` is refused with an error that names the path, and its bytes stay as they were; else it reads as `full_file` wrote it."
+    "Whether a store refuses `content` with an error that names the path, and keeps its bytes; otherwise it must read what `full_file` wrote."
     path.write_bytes(content)
     try:
         with Store(path) as store:
@@ -91,7 +91,7 @@ def survives(path, content):
 
 @pytest.mark.rounds(60, 1000)
 def test_truncated_file(tmp_path, rounds, figures):
-    "Down to 2 bytes: a file of 1 or none is a new one to SQLite."
+    "Down to 2 bytes: SQLite calls a shorter file new."
     path = tmp_path/'wf.db'
     whole = full_file(path)
     lengths = [2 + i * (len(whole) - 3) // (rounds - 1) for i in range(rounds)]
@@ -108,7 +108,7 @@ def test_garbage_file(tmp_path, rounds, figures):
 
 @pytest.mark.rounds(60, 1000)
 def test_overwritten_pages(tmp_path, rounds, figures):
-    "Some pages are noise: that is seen, or nothing that is read lies there."
+    "Some pages hold random bytes: the store reports it, unless it reads none of them."
     path, chance, refused = tmp_path/'wf.db', random.Random(7), 0
     whole = full_file(path)
     for _ in range(rounds):
@@ -122,8 +122,8 @@ def test_overwritten_pages(tmp_path, rounds, figures):
 
 @pytest.mark.rounds(60, 2100)
 def test_flipped_bits(tmp_path, rounds, figures):
-    """Of the file, of the file under the log that a killed process left, and of that log: it is checked, and what follows is as if it
-    was not written."""
+    """Flip bits of the file, of the file beside the log that a killed process left, and of that log, whose checksums
+    SQLite checks: it ignores the log from a wrong checksum on."""
     figures |= run('flipped', str(tmp_path), rounds, 7, longest=1800)
     bad = figures.pop('bad')
     assert not bad and not figures['half'], (bad, figures)
@@ -212,9 +212,9 @@ def test_old_files(tmp_path, label, figures):
     figures |= {'sessions': len(states) + 1}
 
 def test_files_of_published_releases(tmp_path, figures):
-    "CJM_OLD_FILES is a folder of them."
+    "CJM_OLD_FILES is a folder of such files."
     folder = os.environ.get('CJM_OLD_FILES')
-    if not folder: pytest.skip('CJM_OLD_FILES names no folder of files that published releases wrote')
+    if not folder: pytest.skip('CJM_OLD_FILES is not set to a folder of files from published releases')
     figures['sessions'] = 0
     for file in sorted(Path(folder).glob('*.db')):
         path = shutil.copy(file, tmp_path)

@@ -1,7 +1,6 @@
-"Where a store loses data in silence if it doesn't look: another log, another file, two names, forks that Python doesn't see, hostile rows."
+"Cases in which a careless store would silently lose data: a replaced log or file, two names, forks in C, hostile rows."
 import asyncio
 import contextvars
-import ctypes
 import os
 import signal
 import sqlite3
@@ -12,18 +11,20 @@ import threading
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
+import internals
 import pytest
 
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
-from .processes import check_file, files, in_private_mount
+from .processes import check_file, files, in_private_mount, old_file
 
 HEAD = 'from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store\nimport os, sys, sqlite3, atexit\n'
 
 def other(code, *args, status=0):
-    "What another process prints."
+    "What another process prints when it runs this code."
     done = subprocess.run([sys.executable, '-c', HEAD + textwrap.dedent(code), *map(str, args)], capture_output=True, text=True, timeout=60)
     assert done.returncode == status, done.stderr
     assert not done.stderr or status, done.stderr
@@ -31,12 +32,12 @@ def other(code, *args, status=0):
 
 READ = 'with Store(sys.argv[1]) as store: print(store.get_state("f", "s"))'
 
-# -- the log is not the one that was opened
+# -- the log was replaced or deleted
 
-@pytest.mark.skipif(os.name != 'posix', reason='POSIX locks are what is lost here')
+@pytest.mark.skipif(os.name != 'posix', reason='this test is about POSIX locks')
 @pytest.mark.parametrize('how', ['read', 'copy', 'delete'])
-def test_another_log(tmp_path, how):
-    "The process's locks were dropped, or the log was deleted: nothing is acknowledged that another process would not see."
+def test_a_replaced_or_deleted_log_stops_writes(tmp_path, how):
+    "After the process has lost its locks, or the log was deleted, the store refuses writes that others would not see."
     path = tmp_path/'wf.db'
     store, acknowledged = Store(path), 0
     for i in range(5): store.update_state('f', 's', {f'k{i}': i})
@@ -54,8 +55,8 @@ def test_another_log(tmp_path, how):
         assert other(READ, path) == before and len(eval(before)) == 5
         check_file(path)
 
-def test_log_left_alone_at_exit(tmp_path):
-    "A store whose log is another one neither folds it in nor deletes it when Python ends."
+def test_a_replaced_log_is_left_alone_at_exit(tmp_path):
+    "If the log was replaced, the store neither merges nor deletes it when Python ends."
     path = tmp_path/'wf.db'
     other('''
         store = Store(sys.argv[1])
@@ -71,11 +72,11 @@ def test_log_left_alone_at_exit(tmp_path):
     assert other(READ, path) in ("{'a': 1, 'b': 2}", "{'a': 1, 'b': 2, 'c': 3}")
     check_file(path)
 
-# -- another file under the old log
+# -- the file was replaced
 
-@pytest.mark.skipif(os.name != 'posix', reason='Windows does not let anybody replace an open file')
+@pytest.mark.skipif(os.name != 'posix', reason='Windows does not allow replacing an open file')
 def test_replaced_file(tmp_path):
-    "Writes are refused, no reader opens the new file with the old log, and the new file stays whole."
+    "The store refuses writes, no reader combines the new file with the old log, and the new file is not damaged."
     path = tmp_path/'wf.db'
     store = Store(path)
     store.update_state('f', 's', {'a': 1})
@@ -90,7 +91,7 @@ def test_replaced_file(tmp_path):
 
 # -- two names
 
-@pytest.mark.skipif(not hasattr(os, 'link'), reason='no hard links here')
+@pytest.mark.skipif(not hasattr(os, 'link'), reason='this system has no hard links')
 def test_hard_link(tmp_path):
     path = tmp_path/'wf.db'
     Store(path).close()
@@ -102,10 +103,10 @@ def test_hard_link(tmp_path):
         warnings.simplefilter('error')
         Store(path).close()
 
-@pytest.mark.skipif(sys.platform != 'linux', reason='files are mounted on Linux alone')
+@pytest.mark.skipif(sys.platform != 'linux', reason='only Linux can mount single files')
 @pytest.mark.parametrize('name', ['inside.db', 'with space.db', 'back\\slash.db', 'tab\there.db', 'Ж\r\x85.db'], ids=ascii)
 def test_mount_point(tmp_path, name):
-    "A file that is a mount of its own has its log elsewhere. The list of mounts escapes some characters."
+    "The log of a mounted file would be in another file system. The list of mounts escapes some characters."
     for one in ('outside.db', name): Store(tmp_path/one).close()
     words = in_private_mount(tmp_path/name, '--bind', str(tmp_path/'outside.db'))
     code = HEAD + 'try: Store(sys.argv[1])\nexcept OSError as error: print(ascii(str(error)))'
@@ -113,10 +114,10 @@ def test_mount_point(tmp_path, name):
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert 'is itself a mount point' in said and 'mount the folder' in said and ascii(str(tmp_path/name))[1:-1] in said
 
-@pytest.mark.skipif(os.name != 'posix', reason='there a name is as long as its bytes')
+@pytest.mark.skipif(os.name != 'posix', reason='the limit counts bytes only on POSIX systems')
 @pytest.mark.parametrize('name', ['a' * 248, 'a' * 255, 'Ж' * 124], ids=len)
-def test_name_too_long_for_its_log(tmp_path, name):
-    "Refused before there is a file; the longest that can be is opened, and copied."
+def test_a_file_name_too_long_for_its_log(tmp_path, name):
+    "The store refuses it before it creates a file; it can open and copy a file with the longest valid name."
     with pytest.raises(OSError, match='use at most 247') as error: Store(tmp_path/'new'/name)
     assert str(tmp_path/'new'/name) in str(error.value) and files(tmp_path) == []
     longest = name[:len(name) * 247 // len(os.fsencode(name))]
@@ -126,17 +127,17 @@ def test_name_too_long_for_its_log(tmp_path, name):
         store.backup(tmp_path/'to'/longest)
     assert files(tmp_path/'to') == [longest] and other(READ, tmp_path/'to'/longest) == "{'a': 1}"
 
-@pytest.mark.skipif(os.name != 'posix', reason='symlinks need a right on Windows')
+@pytest.mark.skipif(os.name != 'posix', reason='symlinks need a special right on Windows')
 def test_dangling_symlink(tmp_path):
     os.symlink(tmp_path/'target.db', tmp_path/'link.db')
     with Store(tmp_path/'link.db') as store: store.update_state('f', 's', {'a': 1})
     assert other(READ, tmp_path/'target.db') == "{'a': 1}" and files(tmp_path) == ['link.db', 'target.db']
 
-# -- forks that Python doesn't see
+# -- forks that Python does not notice
 
-@pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system can not fork')
-def test_unseen_fork(tmp_path):
-    "The child of a fork in C is refused on use; the parent goes on."
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system has no fork')
+def test_a_fork_in_c(tmp_path):
+    "After a fork in C, the store refuses calls of the child; the parent keeps working."
     path = tmp_path/'wf.db'
     said = other('''
         import ctypes
@@ -155,9 +156,9 @@ def test_unseen_fork(tmp_path):
     assert said == "refused refused {'a': 1, 'b': 2}"
     check_file(path)
 
-@pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system can not fork')
-def test_module_loaded_anew(tmp_path):
-    "The hooks for forks are registered once, or the next fork waits for ever."
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system has no fork')
+def test_reloading_the_module(tmp_path):
+    "Reloading the module must not register the fork hooks twice, or the next fork deadlocks."
     said = other('''
         import importlib, cjm_workflow_state.state_store as module
         importlib.reload(module)
@@ -169,7 +170,7 @@ def test_module_loaded_anew(tmp_path):
     assert said == "{'a': 1}"
 
 def test_opening_beside_a_locked_file(tmp_path):
-    "Who waits for a locked new file keeps nobody from opening another one."
+    "A store that waits for a locked new file does not block the opening of another file."
     with closing(sqlite3.connect(tmp_path/'locked.db', isolation_level=None)) as con, ThreadPoolExecutor() as pool:
         con.execute('BEGIN EXCLUSIVE')
         waiting = pool.submit(Store, tmp_path/'locked.db', timeout=5)
@@ -181,7 +182,7 @@ def test_opening_beside_a_locked_file(tmp_path):
 # -- exit
 
 def test_save_at_exit(tmp_path):
-    "A handler that was registered before the store was made still saves."
+    "An exit handler can save, even if it was registered before the store was created."
     other('''
         made = []
         atexit.register(lambda: made[0].update_state("f", "s", {"at": "exit"}))
@@ -190,10 +191,10 @@ def test_save_at_exit(tmp_path):
         ''', tmp_path/'wf.db')
     assert other(READ, tmp_path/'wf.db') == "{'a': 1, 'at': 'exit'}"
 
-# -- who waits for himself
+# -- calls that would deadlock on themselves
 
 def test_edit_block_in_another_thread(tmp_path):
-    "The thread in which a block began does unrelated work in the meantime: its write waits for its turn."
+    "The thread in which a block began does unrelated work: its write waits until the block ends."
     with Store(tmp_path/'wf.db') as store, ThreadPoolExecutor(1) as pool:
         block = store.edit_state('f', 's')
         state = pool.submit(contextvars.copy_context().run, block.__enter__).result()
@@ -241,6 +242,22 @@ def test_signal_handler_in_a_write(tmp_path):
         assert said and 'signal handler' in said[0]
         store.update_state('f', 's', {'n': -1})
 
+# -- two processes open one file
+
+@pytest.mark.parametrize('kind', ['new', 'old'])
+def test_two_processes_create_the_schema_at_the_same_time(tmp_path, monkeypatch, kind):
+    "The other process opens the file after this one has read the version, and before it has the lock."
+    path, raced = tmp_path/'wf.db', []
+    if kind == 'old': old_file(path, 3)
+    def trace(sql):
+        if sql == 'BEGIN IMMEDIATE' and not raced:
+            raced.append(sql)
+            other('with Store(sys.argv[1]) as store: store.update_state("f", "s", {"a": 1})', path)
+    internals.watch_connections(monkeypatch, lambda con: con.set_trace_callback(trace))
+    with Store(path) as store:
+        assert raced and store.get_state('f', 's') == {'a': 1} and store.check() == []
+        assert sum(map(store.count_sessions, store.list_flows())) == (4 if kind == 'old' else 1)
+
 # -- damaged and hostile files
 
 def damaged(path, *statements):
@@ -256,13 +273,13 @@ BOMB = zlib.compress(b'[' + b' ' * (1 << 29), 9)
 
 @pytest.mark.parametrize('entry', [BOMB, b'', b'[', b'[[],', b'[[[["a"],[1],null]],{}]', b'\xff', zlib.compress(b'[' * 10_000), b'[[[[{}],[1],null,null]],{}]'], ids=len)
 def test_damaged_undo_entry(tmp_path, entry):
-    "Always an error of the driver that names the file; memory stays bounded."
+    "The store raises an error of the driver that names the file, and uses little memory."
     import resource
     with damaged(tmp_path/'wf.db', ('UPDATE workflow_undo SET entry = ?', entry)) as store:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with pytest.raises(sqlite3.DatabaseError) as error: store.undo('f', 's')
         assert str(tmp_path/'wf.db') in str(error.value)
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # KB; unpacked it has 512 MB
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # KB; the entry has 512 MB unpacked
         assert any('undo entry' in fault for fault in store.check())
 
 @pytest.mark.parametrize('statement', ["UPDATE workflow_undo SET keys = '{'", "UPDATE workflow_undo SET keys = 7", "UPDATE workflow_value SET value = '{' WHERE k2 <> ''",
@@ -288,19 +305,19 @@ def test_foreign_schema(tmp_path, statement):
     with pytest.raises(sqlite3.DatabaseError, match='the schema is not as this package creates it') as error: Store(tmp_path/'wf.db')
     assert str(tmp_path/'wf.db') in str(error.value) and (tmp_path/'wf.db').read_bytes() == before
 
-def test_tables_of_others_stay(tmp_path):
+def test_tables_of_other_applications_stay(tmp_path):
     with closing(damaged(tmp_path/'wf.db')): pass
     with closing(sqlite3.connect(tmp_path/'wf.db')) as con:
-        con.executescript('CREATE TABLE theirs (n); CREATE TRIGGER t AFTER INSERT ON theirs BEGIN SELECT 1; END; CREATE VIEW v AS SELECT * FROM workflow_session;'
+        con.executescript('CREATE TABLE others (n); CREATE TRIGGER t AFTER INSERT ON others BEGIN SELECT 1; END; CREATE VIEW v AS SELECT * FROM workflow_session;'
                           'CREATE INDEX by_label ON workflow_session (label)')
     with Store(tmp_path/'wf.db') as store: store.update_state('f', 's', {'a': 2})
-    with closing(sqlite3.connect(tmp_path/'wf.db')) as con: assert con.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('theirs', 't', 'v', 'by_label')").fetchone() == (4,)
+    with closing(sqlite3.connect(tmp_path/'wf.db')) as con: assert con.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('others', 't', 'v', 'by_label')").fetchone() == (4,)
 
-# -- recovering, times, the log's size
+# -- recovery, times, size of the log
 
 @pytest.mark.skipif(os.name != 'posix', reason='no POSIX modes here')
-def test_read_only_no_longer():
-    "As a user whom modes bind, in a folder that is not pytest's own."
+def test_a_file_that_becomes_writable_again():
+    "Modes do not restrict root, so another user runs this, in a folder outside of pytest's."
     with TemporaryDirectory() as folder:
         said = other("""
             import urllib.parse  # which pathlib needs later, when the user may not read the library any more
@@ -320,8 +337,8 @@ def test_read_only_no_longer():
             """, folder, f'{folder}/wf.db')
     assert said == "True True\n{'a': 1}"
 
-def test_far_future(tmp_path):
-    "An old file's time at the end of the calendar does not take the times of later changes away."
+def test_a_time_at_the_end_of_the_calendar(tmp_path):
+    "A session of the year 9999 in an old file: later changes still have valid times."
     with closing(sqlite3.connect(tmp_path/'old.db')) as con:
         con.execute("CREATE TABLE workflow_state (flow_session_key TEXT PRIMARY KEY, current_step TEXT, state_json TEXT, created_at TEXT, updated_at TEXT)")
         con.execute("INSERT INTO workflow_state VALUES ('f:s', NULL, '{}', '9999-12-31 23:59:59', '9999-12-31 23:59:59')")
@@ -331,7 +348,7 @@ def test_far_future(tmp_path):
         assert all(summary.updated_at for summary in store.list_sessions('f'))
 
 def test_log_stays_small(tmp_path):
-    "Readers that never stop: the log is bounded all the same."
+    "The size of the log is bounded, even if readers never stop."
     path, stop, largest = tmp_path/'wf.db', threading.Event(), 0
     with Store(path, synchronous='NORMAL') as store:
         store.update_state('f', 's', {'v': 'x' * 200_000})
@@ -348,6 +365,54 @@ def test_log_stays_small(tmp_path):
             for thread in threads: thread.join()
     assert largest < 64e6
 
+@pytest.fixture
+def log_restarts(tmp_path, monkeypatch):
+    "Size of the log each time that the store tries to restart it; `events` run just before that."
+    found = SimpleNamespace(sizes=[], events=[])
+    def trace(sql):
+        if sql != 'PRAGMA wal_checkpoint(RESTART)': return
+        found.sizes.append(os.path.getsize(tmp_path/'wf.db-wal'))
+        for event in found.events: event()
+    internals.watch_connections(monkeypatch, lambda con: con.set_trace_callback(trace))
+    return found
+
+@contextmanager
+def snapshot(path):
+    "A reader in another program that keeps its snapshot."
+    with closing(sqlite3.connect(path, isolation_level=None)) as con:
+        con.execute('BEGIN')
+        con.execute('SELECT count(*) FROM workflow_session').fetchall()
+        yield con
+
+VALUE = 200_000  # bytes of each write
+
+def write_bytes(store, count):
+    for i in range(count // VALUE + 1): store.update_state('f', 's', {'v': chr(97 + i % 26) * VALUE})
+
+def test_log_restarts_at_its_limit(tmp_path, log_restarts):
+    "Each time that it reaches the limit. SQLite shortens the file with the next write, so the store may try once more."
+    limit = internals.LOG_LIMIT
+    with Store(tmp_path/'wf.db', synchronous='NORMAL') as store:
+        store.update_state('f', 's', {'v': ''})
+        for _ in range(2):
+            with snapshot(tmp_path/'wf.db') as reader:
+                log_restarts.events[:] = [lambda: reader.in_transaction and reader.execute('ROLLBACK')]
+                write_bytes(store, limit + 10 * VALUE)
+            size, *again = log_restarts.sizes
+            assert limit < size < limit + 2 * VALUE and len(again) <= 1
+            write_bytes(store, 2 * limit)
+            assert log_restarts.sizes == [size, *again] and os.path.getsize(tmp_path/'wf.db-wal') < limit
+            log_restarts.sizes.clear()
+
+def test_log_restart_backs_off_beside_a_long_reader(tmp_path, log_restarts):
+    limit = internals.LOG_LIMIT
+    with Store(tmp_path/'wf.db', synchronous='NORMAL') as store:
+        store.update_state('f', 's', {'v': ''})
+        with snapshot(tmp_path/'wf.db'): write_bytes(store, 2 * limit + 20 * VALUE)
+        first, second = log_restarts.sizes
+        assert limit < first < limit + 2 * VALUE and first + limit < second < first + limit + 2 * VALUE
+        assert store.get_state('f', 's') and store.check() == []
+
 KILLED = r"""
     import re
     from pathlib import Path
@@ -363,31 +428,31 @@ KILLED = r"""
     store.backup(f"{path}.copy")
     """
 
-@pytest.mark.skipif(os.name != 'posix', reason='there a file that is open is kept by the system itself')
-def test_killed_backup_leaves_nothing_for_long(tmp_path):
-    "The next backup deletes what a killed one left; what another one is making, and what others put there, stays."
-    path, theirs = tmp_path/'wf.db', ['wf.db.copy.1.part', f'other.{"0" * 32}.part']
-    for name in theirs: (tmp_path/name).touch()
+@pytest.mark.skipif(os.name != 'posix', reason='on other systems, an open file cannot be deleted')
+def test_the_next_backup_removes_what_a_killed_one_left(tmp_path):
+    "The next backup deletes what a killed one left, and keeps files of a running backup and of other programs."
+    path, other_names = tmp_path/'wf.db', ['wf.db.copy.1.part', f'other.{"0" * 32}.part']
+    for name in other_names: (tmp_path/name).touch()
     with Store(path) as store:
         store.update_state('f', 's', {'a': 1})
         for _ in range(3): other(KILLED, path, 'kill', status=9)
-        left = [name for name in files(tmp_path) if '.part' in name and name not in theirs]
-        assert len(left) == 2  # of the third one
-        (tmp_path/left[0]).unlink()  # a loss of power may take the one and leave the other
+        left = [name for name in files(tmp_path) if '.part' in name and name not in other_names]
+        assert len(left) == 2  # from the third run
+        (tmp_path/left[0]).unlink()  # a loss of power may remove one and keep the other
         words = [sys.executable, '-c', HEAD + textwrap.dedent(KILLED), str(path), 'wait']
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as making:
             assert making.stdout.readline() == 'in the middle\n'
-            now = [name for name in files(tmp_path) if '.part' in name and name not in theirs]
+            now = [name for name in files(tmp_path) if '.part' in name and name not in other_names]
             assert len(now) == 2 and not set(now) & set(left)
             store.backup(f'{path}.copy')
             assert set(now) <= set(files(tmp_path))
             making.kill()
         store.backup(f'{path}.copy')
-    assert files(tmp_path) == sorted(['wf.db', 'wf.db.copy', *theirs]) and other(READ, f'{path}.copy') == "{'a': 1}"
+    assert files(tmp_path) == sorted(['wf.db', 'wf.db.copy', *other_names]) and other(READ, f'{path}.copy') == "{'a': 1}"
 
 @pytest.mark.parametrize('place', ['wf.db', ':memory:'])
-def test_errors_of_the_callers_own(tmp_path, place):
-    "An error of another database, raised inside an edit block, is no reason to connect anew."
+def test_an_error_of_another_database_inside_an_edit_block(tmp_path, place):
+    "An error of another database, raised inside an edit block, does not make the store reconnect."
     with Store(place if place == ':memory:' else tmp_path/place) as store:
         store.update_state('f', 's', {'a': 1})
         with pytest.raises(sqlite3.OperationalError), store.edit_state('f', 's'):
@@ -409,8 +474,8 @@ LIMITED = """
     print(store.get_state("f", "s"), store.check())
     """
 
-@pytest.mark.skipif(os.name != 'posix', reason='this system has no limit of a file\'s size')
-def test_write_that_failed_goes_on(tmp_path): assert other(LIMITED, tmp_path/'wf.db') == "refused\n{'a': 1, 'b': 2} []"
+@pytest.mark.skipif(os.name != 'posix', reason='this system can not limit the size of a file')
+def test_writing_works_again_after_a_failed_write(tmp_path): assert other(LIMITED, tmp_path/'wf.db') == "refused\n{'a': 1, 'b': 2} []"
 
 def test_restore_waits_for_its_timeout(tmp_path):
     with Store(tmp_path/'wf.db', timeout=0.2) as store, Store(tmp_path/'wf.db') as second:
@@ -435,7 +500,7 @@ def test_check_while_others_write(tmp_path):
         finally: stop.set()
         writing.result()
 
-# -- one edit, many at once
+# -- edits of many processes and threads
 
 EDIT = '''
     store = Store(sys.argv[1], max_undo_depth=10_000)
@@ -448,7 +513,7 @@ EDIT = '''
     '''
 
 def test_edit_session_by_many(tmp_path):
-    "Four processes of eight threads: none is lost, and each is one entry that can be undone."
+    "Four processes with eight threads each: no edit is lost, and each is one undo entry."
     with ThreadPoolExecutor(4) as pool: list(pool.map(lambda name: other(EDIT, tmp_path/'wf.db', name), 'abcd'))
     with Store(tmp_path/'wf.db', max_undo_depth=10_000) as store:
         one = store.get_session('f', 's')

@@ -1,4 +1,4 @@
-"Any text as id, anything as state: it comes back as JSON brings it back, or the documented error comes and nothing is written."
+"Any text as id, any value as state: the store returns it as JSON does, or raises the documented error and writes nothing."
 import inspect
 import json
 import re
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from cjm_workflow_state.state_store import StaleSessionError, WorkflowStateStore
 
 whole = st.text(st.characters(exclude_categories=['Cs']), max_size=12)
-halves = st.lists(st.one_of(st.characters(), st.characters(categories=['Cs'])), max_size=5).map(''.join)  # of surrogate pairs, which UTF-8 can't hold
+halves = st.lists(st.one_of(st.characters(), st.characters(categories=['Cs'])), max_size=5).map(''.join)  # halves of surrogate pairs, which UTF-8 can't encode
 anything = st.one_of(whole, whole, whole, halves)
 ids = st.one_of(anything, st.sampled_from(['', ':', 'a:b', '%', '_', "'", '"', '\0', 'a\0b', 'A', 'a', '😀', '\ud83d', '\ud83d\ude00',
                                           '_step_', 'e\u0301', 'é']),
@@ -39,24 +39,24 @@ key_lists = st.one_of(st.lists(st.one_of(top_keys, top_keys, worst_keys), max_si
 
 def json_text(key): return json.dumps(key, ensure_ascii=False) if isinstance(key, str) else ''
 
-def ascii_text(key): return json.dumps(key) if isinstance(key, str) else ''  # where there are lone halves
+def ascii_text(key): return json.dumps(key) if isinstance(key, str) else ''  # if there are lone surrogates
 
-def text(value): return json.dumps(value)  # equal only where values, types and order are
+def text(value): return json.dumps(value)  # equal only if values, types and order are equal
 
 def same_keys(value, levels):
-    "Whether JSON makes one key of two, in a dict that may be opened into rows."
+    "Whether JSON turns two keys into one, in a dict that the store may split into rows."
     if not levels or not isinstance(value, dict): return False
     return len({json.dumps(json.loads(json.dumps({key: 0}))) for key in value}) < len(value) or any(same_keys(part, levels - 1) for part in value.values())
 
 def as_json(state, levels):
-    "What must come back of `state`, or `None` if it must be refused."
+    "What the store must return for `state`, or `None` if it must refuse it."
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state): return None
     try: back = json.loads(json.dumps(state))
     except (TypeError, ValueError): return None
     return None if same_keys(state, levels) else back
 
 class Watched:
-    "A store, and what is stored in it between calls."
+    "A store, and its content between calls."
     def __init__(self, engine):
         self.engine, self.store, self.con = engine, engine.open(synchronous='NORMAL'), engine.connect()
         self.store.update_state('sentinel', 's', {'n': 1, '_step_a': {'x': 1}})
@@ -65,7 +65,7 @@ class Watched:
     def content(self): return self.engine.content(self.con)
 
     def good_text(self, value):
-        "What is a str to a database: no half of a surrogate pair, and to PostgreSQL no NUL."
+        "Whether a database accepts a str: no lone surrogate, and no NUL in PostgreSQL."
         if not isinstance(value, str) or re.search('[\ud800-\udfff]', value): return False
         return self.engine.supports_nul or '\0' not in value
 
@@ -74,7 +74,7 @@ class Watched:
     def good_label(self, value): return self.good_text(value) and 0 < len(value) <= 1000 and not value.isspace()
 
     def refused(self, call, *names):
-        "`call()` raises one of the documented errors, which names one of `names`; nothing is written."
+        "`call()` raises a documented error that names one of `names`, and writes nothing."
         before = self.content()
         with pytest.raises((TypeError, ValueError)) as error: call()
         assert any(name in str(error.value) for name in names), f'{error.value!r} names none of {names}'
@@ -84,11 +84,11 @@ class Watched:
         assert self.store.get_state('sentinel', 's') == {'n': 2, '_step_a': {'x': 1}}
         assert [entry.label for entry in self.store.get_undo_history('sentinel', 's').undo] == ['two']
         assert self.store.check() == []
-        self.con.close()  # or the file's log stays
+        self.con.close()  # otherwise the log of the file stays
         self.engine.drop()
 
 def play(engine, rounds, figures, *strategies):
-    "Run the decorated function on a store that lives through all examples, each time with fresh input."
+    "Run the decorated function on one store for all examples, each time with new input."
     def decorate(function):
         figures['examples'] = 0
         watched = Watched(engine)
@@ -96,7 +96,7 @@ def play(engine, rounds, figures, *strategies):
         @given(st.tuples(*strategies))
         def examples(args):
             figures['examples'] += 1
-            watched.store.delete_session('f', 's')  # what an example left that failed
+            watched.store.delete_session('f', 's')  # what a failed example left
             function(watched, *args)
         try: examples()
         finally: watched.con.close()
@@ -108,7 +108,7 @@ def entered(result): return result.__enter__() if hasattr(result, '__enter__') e
 
 @pytest.mark.rounds(300, 5000)
 def test_ids(engine, rounds, figures):
-    "Each id in each method: a session of its own, or the error that names the argument."
+    "Every id in every method: a separate session, or an error that names the argument."
     @play(engine, rounds, figures, ids, ids, ids, labels)
     def _(watched, flow, session, step, label):
         store, good_id, good_text, flow_of = watched.store, watched.good_id, watched.good_text, {'flow_id': flow}
@@ -151,12 +151,12 @@ def test_ids(engine, rounds, figures):
 
 @pytest.mark.rounds(600, 10_000)
 def test_states(engine, rounds, figures):
-    "The same state through each way in: `update_state`, `update_step_state` and the two edit blocks."
+    "The same state by `update_state`, `update_step_state` and the two edit blocks."
     figures |= {'came_back': 0, 'refused': 0}
     @play(engine, rounds, figures, states, labels, labels)
     def _(watched, state, label, group):
         store = watched.store
-        if not engine.supports_nul and isinstance(state, dict) and '_step_\0' in state: return  # an id, in a key
+        if not engine.supports_nul and isinstance(state, dict) and '_step_\0' in state: return  # the key contains an id
         ways = {'update_state': lambda **kw: store.update_state('f', 's', state, **kw), 'edit_state': lambda **kw: edit(store.edit_state('f', 's', **kw)),
                 'update_step_state': lambda **kw: store.update_step_state('f', 's', 'a', state, **kw),
                 'edit_step_state': lambda **kw: edit(store.edit_step_state('f', 's', 'a', **kw))}
@@ -186,7 +186,7 @@ def test_states(engine, rounds, figures):
             size = len(json.dumps(store.get_state('f', 's'), separators=(',', ':'), ensure_ascii=False).encode(errors='surrogatepass'))
             assert abs(store.get_session_summary('f', 's').state_size_bytes - size) <= max(size / 10, 200)
             scope = [] if own else ['a']
-            changed = [key for key in expected if not (own and key in steps and not expected[key])]  # an empty step is none to undo
+            changed = [key for key in expected if not (own and key in steps and not expected[key])]  # an empty step leaves nothing to undo
             if label is not None and changed:
                 assert store.get_undo_history('f', 's', *scope).undo[0].label == label
                 assert [entry.label for entry in store.undo('f', 's', *scope)] == [label] and read() == {}
@@ -241,7 +241,7 @@ def nested(depth, kind):
     return value
 
 def test_long_numbers(engine):
-    "As long as Python itself turns them into text."
+    "Integers up to the limit of digits that Python converts to text."
     watched = Watched(engine)
     watched.store.update_state('f', 's', {'n': [10 ** 4299, -10 ** 4298]})
     assert watched.store.get_state('f', 's') == {'n': [10 ** 4299, -10 ** 4298]}
@@ -250,9 +250,9 @@ def test_long_numbers(engine):
 
 @pytest.mark.parametrize('kind', [list, dict])
 def test_deep_nesting(engine, kind, figures):
-    "What was taken can be read, down to the deepest; deeper is refused with the path, and nothing written."
+    "The store returns what it has accepted, at any depth; it refuses deeper values with their path and writes nothing."
     watched = Watched(engine)
-    def takes(depth):
+    def accepts(depth):
         before = watched.content()
         try: watched.store.update_state('f', 's', {'v': nested(depth, kind)}, undo_label='deeper')
         except TypeError as error:
@@ -264,13 +264,13 @@ def test_deep_nesting(engine, kind, figures):
         assert found == depth
         return True
     low, high = 1, 200_000
-    assert takes(low) and not takes(high)
-    while high - low > 1: low, high = ((low + high) // 2, high) if takes((low + high) // 2) else (low, (low + high) // 2)
+    assert accepts(low) and not accepts(high)
+    while high - low > 1: low, high = ((low + high) // 2, high) if accepts((low + high) // 2) else (low, (low + high) // 2)
     circle = kind([('k', 0)]) if kind is dict else [0]
     circle['k' if kind is dict else 0] = circle
     watched.refused(lambda: watched.store.update_state('f', 's', {'v': circle}), 'v')
     watched.close()
-    assert low == (500 if kind is list else 502)  # of dicts, the two outermost were opened into rows
+    assert low == (500 if kind is list else 502)  # the two outermost dicts are split into rows
 
 # -- SQL
 
@@ -286,7 +286,7 @@ NO_TEXT = {'self', 'descending', 'limit', 'offset', 'count', 'force', 'expected_
 SHAPES = {'updates': lambda evil: {evil: evil}, **dict.fromkeys(['keys', 'remove', 'steps'], lambda evil: [evil])}
 
 def evil_calls(evil):
-    "Every public method with `evil` in each of its text arguments in turn; an argument that is new here is a KeyError."
+    "Every public method with `evil` in one text argument after the other; a new argument without a value here is a KeyError."
     for name, method in inspect.getmembers(WorkflowStateStore, inspect.isfunction):
         if name.startswith('_') or name == 'close': continue
         args = {parameter: HARMLESS[parameter] for parameter in inspect.signature(method).parameters if parameter not in NO_TEXT}

@@ -1,4 +1,4 @@
-"SIGKILL at random instants: every call that returned is there, nothing is half there."
+"SIGKILL at random times: every write that returned is there, and no write is there by half."
 import os
 import random
 import shutil
@@ -18,7 +18,7 @@ def last(lines): return int(lines[-1]) if lines else -1
 
 @pytest.mark.rounds(8, 100)
 def test_killed_writers(tmp_path, rounds, figures):
-    "Two processes at a time, three threads each, both killed, while a third process has the file open."
+    "Two processes with three threads each are killed, while a third process has the file open."
     path, writes, said = str(tmp_path/'wf.db'), 0, {}
     with Store(path) as store:
         for _ in range(rounds):
@@ -50,7 +50,7 @@ def test_killed_migration(tmp_path, rounds, figures):
         folder.mkdir()
         paths = [str(shutil.copy(tmp_path/'old.db', folder/f'{i}.db')) for i in range(20)]
         migrated = last(Child('migrate_on', paths).kill_at_random(.1))
-        assert migrated < len(paths) - 1  # it was still at work
+        assert migrated < len(paths) - 1  # it was still running
         assert not any(map(is_old, paths[:migrated + 1])) and all(map(is_old, paths[migrated + 2:]))
         hit = paths[migrated + 1]
         undone += is_old(hit)
@@ -82,11 +82,11 @@ def test_killed_backup(tmp_path, rounds, figures):
         check_file(path)
         done = n
     with Store(path) as store: store.backup(dest)
-    assert files(tmp_path/'copies') == ['copy.db']  # the next backup deletes what a killed one left
+    assert files(tmp_path/'copies') == ['copy.db']  # the next backup deletes the rest of a killed one
     figures |= {'kills': rounds, 'backups_returned': done, 'unfinished_copies_left_beside': parts, 'half_copies_under_the_name': 0}
 
 def sessions_to_prune(path, flows):
-    "Each flow with 12 sessions of long ago and 3 of today."
+    "Flows with 12 old sessions and 3 new ones each."
     with Store(path, synchronous='NORMAL') as store:
         for f in range(flows):
             for s in range(15):
@@ -104,7 +104,7 @@ def test_killed_pruning(tmp_path, rounds, figures):
     for _ in range(rounds):
         path = str(shutil.copy(tmp_path/'full.db', tmp_path/'wf.db'))
         pruned = last(Child('prune_on', path, flows).kill_at_random(.04))
-        assert pruned < flows - 1  # it was still at work
+        assert pruned < flows - 1  # it was still running
         with Store(path) as store:
             counts = [store.count_sessions(f'flow {f}') for f in range(flows)]
             hit = counts[pruned + 1]
@@ -114,12 +114,12 @@ def test_killed_pruning(tmp_path, rounds, figures):
                 for s in range(15 - counts[f], 15):
                     assert store.get_state(f'flow {f}', f'{s}') == {'n': s, 'text': 'x' * 3000, '_step_review': {'at': s}}
                     assert [e.label for e in store.get_undo_history(f'flow {f}', f'{s}', 'review').undo] == ['move']
-        check_file(path)  # also: no value and no undo entry without its session
+        check_file(path)  # and no value or undo entry is left without its session
     figures |= {'kills': rounds, 'flows_left_whole': whole, 'flows_pruned_whole': rounds - whole, 'half': 0}
 
 @pytest.mark.rounds(12, 200)
 def test_killed_clicking(tmp_path, rounds, figures):
-    "Killed in clicks, undos and redos: the file is what the model is after the last call that returned, or one more."
+    "The process is killed while it clicks, undoes and redoes: the file equals the model after the last call that returned, or one call later."
     clicks = steps = 0
     for r in range(rounds):
         folder = tmp_path/f'{r}'
@@ -128,7 +128,7 @@ def test_killed_clicking(tmp_path, rounds, figures):
         done = last(Child('click_on', path).kill_at_random(.06)) + 1
         with Store(path, max_undo_depth=100_000) as store:
             now = next((m for m in (Model(done), Model(done + 1)) if m.same(store)), None)
-            assert now, 'a change without its entry, or an entry without its change'
+            assert now, 'a change without its undo entry, or an entry without its change'
             for there in range(now.here - 1, -1, -1):
                 assert [e.label for e in store.undo(*HERE)] == [now.labels[there]] and store.get_step_state(*HERE) == now.states[there]
             assert store.undo(*HERE) is None
@@ -170,10 +170,10 @@ def test_two_processes_edit_one_step(tmp_path, rounds, figures):
         assert store.get_step_state('tabs', 'shared', 'same') == {}
     figures |= {'processes': 2, 'increments': 2 * rounds, 'lost': 0}
 
-@pytest.mark.skipif(not hasattr(os, 'pwrite'), reason='this system has no pwrite to say by how far one is')
+@pytest.mark.skipif(not hasattr(os, 'pwrite'), reason='this system has no pwrite, which reports the progress')
 @pytest.mark.rounds((4, 6_000), (100, 1_000_000))
 def test_killed_among_many_calls(tmp_path, rounds, figures):
-    "Two processes of four threads write and read all the time and check what they read; both are killed and begun anew."
+    "Two processes with four threads each write, read and check what they read; both are killed and started again."
     (kills, calls), path, threads = rounds, str(tmp_path/'wf.db'), 4
     numbers = [tmp_path/me for me in 'ab']
     there = {f'{me}-{t}': (0, 0, 0) for me in 'ab' for t in range(threads)}
@@ -195,12 +195,12 @@ def test_killed_among_many_calls(tmp_path, rounds, figures):
             for me, one in zip('ab', said()):
                 for t in range(threads):
                     name, acknowledged, before = f'{me}-{t}', one[2 * t], there[f'{me}-{t}']
-                    first = before[0] + 1  # its first round in these processes
+                    first = before[0] + 1  # the first round of these processes
                     i, stage = divmod(acknowledged, 4) if acknowledged else (first, 0)
                     state = store.get_step_state('calls', 'shared', name)
                     summary = store.get_session_summary('calls', f'own {name}')
                     now = state.get('n', 0), counts.get(name, 0), int(summary.current_step or 0) if summary else 0
-                    for kind, n in enumerate(now):  # what was said, or the write after it too
+                    for kind, n in enumerate(now):  # the last reported write, or one more
                         least, after = (i, i + 1) if stage > kind else (i - 1 if i > first else before[kind], i)
                         figures['lost'] += n < least
                         figures['half'] += n > least and n != after

@@ -1,12 +1,11 @@
-"Many at once: 8 processes of 8 threads, everybody at the same session, everybody at the same new file."
+"Load: 8 processes with 8 threads each write to one session, and create one file, at the same time."
 import json
-import os
 
 import pytest
 
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
 
-from .processes import Child, check_file, files, is_old, old_file, run
+from .processes import Child, check_file, files, old_file, run
 
 PROCESSES = THREADS = 8
 
@@ -30,7 +29,7 @@ def test_load(tmp_path, rounds, figures):
     check_file(path)
     assert files(tmp_path) == ['wf.db']
     worst = {key: max(d[key] for d in done) for key in done[0]}
-    assert worst['fds_left'] == 0 and worst['fds_open'] <= 11  # 5 connections of 2 files each, and the shared index
+    assert worst['fds_left'] == 0 and worst['fds_open'] <= 11  # 5 connections with 2 files each, and the shared index
     assert worst['memory_grown_kb'] < 20_000 and worst['wal_bytes'] < 16e6
     figures |= {'processes': PROCESSES, 'threads': THREADS, **worst, 'calls': sum(d['calls'] for d in done)}
 

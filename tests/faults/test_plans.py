@@ -1,4 +1,4 @@
-"Which rows and pages are read: asked of SQLite's planner, and proved by damaging the pages that must not be."
+"Which rows and pages a call reads: SQLite's query plans show it, and damaged pages prove it."
 import re
 import sqlite3
 from contextlib import closing
@@ -12,13 +12,13 @@ PAGE, SESSIONS = 4096, 40
 
 @pytest.fixture
 def statements(monkeypatch):
-    "Every statement that the store runs."
+    "A list of every statement that the store runs from now on."
     seen = []
     internals.watch_connections(monkeypatch, lambda con: con.set_trace_callback(seen.append))
     return seen
 
 def fill(path):
-    "Sessions whose big values lie on pages of their own; the texts differ, so that each page can be told by what it holds."
+    "Create sessions whose big values fill separate pages; all texts differ, so that a page can be identified by its content."
     with Store(path, synchronous='NORMAL') as store:
         for s in range(SESSIONS):
             store.update_state('f', f'{s}', {'n': s, 'big': big(s, 'state')})
@@ -42,16 +42,16 @@ READS = {
     'get_undo_history': lambda store: store.get_undo_history('f', '7', 'other'),
     '_repr_markdown_': lambda store: store._repr_markdown_(),
 }
-VALUES_OF_THE_STEP = {'get_step_state', 'get_state of some keys'}  # these read values, but no others
+VALUES_OF_THE_STEP = {'get_step_state', 'get_state of some keys'}  # these read the values of one step or key, and no others
 BY_FLOW = {'list_sessions', 'count_sessions'}
 
 @pytest.mark.parametrize('name', [name for name in READS if name != '_repr_markdown_'])
 def test_query_plans(tmp_path, statements, name, figures):
-    "Each table is searched by an index, by all the columns that are known; no value is looked at where none is asked for."
+    "Every search uses an index with all known columns, and a call that returns no value reads none."
     path = str(tmp_path/'wf.db')
     fill(path)
     with Store(path) as store, closing(sqlite3.connect(path)) as con:
-        READS['session_exists'](store)  # connections are open now
+        READS['session_exists'](store)  # the connections are open now
         del statements[:]
         READS[name](store)
         selects = [s for s in statements if not s.startswith(('PRAGMA', '--'))]
@@ -76,12 +76,12 @@ def damage(path, damaged):
             file.write(b'\xff' * PAGE)
 
 def pages_with(path, texts):
-    "Pages that hold nothing but a piece of one of these texts."
+    "Numbers of the pages that hold only a part of one of these texts."
     whole, text = path.read_bytes(), b'\0'.join(texts)
     return [i // PAGE + 1 for i in range(0, len(whole), PAGE) if whole[i + 4:i + PAGE] in text]
 
 def test_lists_read_no_value_page(tmp_path, figures):
-    "The roots of values and undo are damaged: whoever reads one is told so, lists and summaries are as before."
+    "The root pages of values and undo are damaged: calls that read them raise an error, lists and summaries still work."
     path = tmp_path/'wf.db'
     fill(path)
     names = ['list_sessions', 'get_session_summary', 'count_sessions', 'session_exists', 'get_current_step', '_repr_markdown_']
@@ -97,7 +97,7 @@ def test_lists_read_no_value_page(tmp_path, figures):
     figures |= {'calls': len(names)}
 
 def test_a_step_reads_no_value_of_another_key(tmp_path, figures):
-    "The pages of all other big values are damaged."
+    "The pages of all other big values are damaged, and the call still works."
     path = tmp_path/'wf.db'
     fill(path)
     with Store(path) as store: before = [READS[name](store) for name in VALUES_OF_THE_STEP]
@@ -111,7 +111,7 @@ def test_a_step_reads_no_value_of_another_key(tmp_path, figures):
     figures |= {'damaged_pages': len(damaged)}
 
 def test_undo_history_reads_no_value(tmp_path, figures):
-    "The pages of all values that undo would put back are damaged, and so is all state."
+    "The pages of the state and of all values that undo would restore are damaged, and the call still works."
     path = tmp_path/'wf.db'
     fill(path)
     with Store(path) as store: before = READS['get_undo_history'](store)

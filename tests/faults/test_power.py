@@ -1,6 +1,6 @@
-"""Loss of power at any call: of what was not synced nothing, all, or any part is on the disk, to the sector and the name.
+"""Loss of power at any call: of data that was not synced, the disk may hold nothing, everything or any sectors and names.
 
-The calls of a program are recorded, and images of the disk are built from them."""
+The tests record the calls of a program and build images of the disk from them."""
 import random
 
 import pytest
@@ -13,7 +13,7 @@ from .power import images, record
 from .processes import check_file, is_old, old_file
 
 def power_lost(folder, rounds, figures, expect, child, *args, prepare=lambda live: None):
-    "Record `child`, then `expect(image, marks)` of each image: raises `Lost` or any other error."
+    "Record a child process, then call `expect(image, marks)` for each image; it raises `Lost` or another error."
     live, built = folder/'live', folder/'images'
     for one in (live, built): one.mkdir()
     prepare(live)
@@ -29,22 +29,22 @@ def power_lost(folder, rounds, figures, expect, child, *args, prepare=lambda liv
             first = first or (how, len(marks), repr(error))
     assert first is None, (first, figures)
 
-class Lost(Exception): "What a call had acknowledged is not there."
+class Lost(Exception): "An acknowledged write is missing."
 
 def is_in(now, expected, least):
-    "That `now` is one of the states that were, and none from before the acknowledged one."
+    "Check that `now` is one of the recorded states, and not older than the acknowledged one."
     found = [i for i, state in enumerate(expected) if state == now]
-    assert found, f'no state that ever was: {str(now)[:200]}'
+    assert found, f'never was a state: {str(now)[:200]}'
     if found[-1] < least: raise Lost(f'state {found[-1]} of {least}')
 
 def goes_on(path):
-    "An image is a store like any other: whole, and it can be written."
+    "Check that the image is a healthy store that can be written."
     with Store(path) as store:
         assert store.check() == []
         store.update_state('after', 'power', {'n': 1})
     check_file(path)
 
-CLICKS = [3, 3, 230, 3]  # for each opening; the long one is folded into the file on its way
+CLICKS = [3, 3, 230, 3]  # for each opening; the longer one includes checkpoints
 
 def states_of_clicks():
     model, states = Model(), []
@@ -61,7 +61,7 @@ def clicked(path):
 @pytest.mark.rounds(120, 2000)
 @pytest.mark.parametrize('synchronous', ['FULL', 'NORMAL'])
 def test_power_lost_while_clicking(tmp_path, synchronous, rounds, figures):
-    "FULL: all acknowledged clicks with their undo. NORMAL: those up to one of them. In folders that the store made."
+    "FULL keeps all acknowledged clicks with their undo, NORMAL a part from the beginning. The store has created the folders."
     states = states_of_clicks()
     def expect(image, marks):
         path = image/'new'/'deep'/'wf.db'
@@ -71,7 +71,7 @@ def test_power_lost_while_clicking(tmp_path, synchronous, rounds, figures):
 
 @pytest.mark.rounds(60, 700)
 def test_power_lost_while_migrating(tmp_path, rounds, figures):
-    "Asked for NORMAL: the old file or the new one, whole; and the new one once the store has opened."
+    "With NORMAL too: the complete old file or the complete new one, and the new one once the store has opened."
     states, figures['files_still_old'] = {}, 0
     def expect(image, marks):
         old = is_old(image/'wf.db')
@@ -88,7 +88,7 @@ def test_power_lost_while_migrating(tmp_path, rounds, figures):
 
 @pytest.mark.rounds(80, 1000)
 def test_power_lost_while_backing_up_and_restoring(tmp_path, rounds, figures):
-    "The copy is the one before or the new one; the live store is as before or as the copy."
+    "The copy is the previous one or the new one; the live store is as before or equals the copy."
     live, copies = [{}], [None]
     for i in range(0, 48, 4):
         live += [copied(i), copied(i), copied(i + 2), copied(i)]
@@ -105,5 +105,5 @@ def test_power_lost_while_backing_up_and_restoring(tmp_path, rounds, figures):
         is_in(content(image/'wf.db'), live[:until], len(marks))
         goes_on(image/'wf.db')
         with Store(image/'wf.db') as store: store.backup(image/'to'/'copy.db')
-        assert [path.name for path in (image/'to').iterdir()] == ['copy.db']  # nothing of the one that was cut off
+        assert [path.name for path in (image/'to').iterdir()] == ['copy.db']  # nothing of the interrupted backup is left
     power_lost(tmp_path, rounds, figures, expect, 'back_up_and_restore', './wf.db', './to/copy.db', 12)

@@ -1,4 +1,4 @@
-"Fork, spawn, pickle, the end of the interpreter, Ctrl-C, and a writer that does not let go."
+"Fork, spawn, pickle, the end of the interpreter, Ctrl-C, and a writer that keeps its lock."
 import multiprocessing
 import os
 import pickle
@@ -84,11 +84,11 @@ def test_keyboard_interrupt_while_waiting_for_another_writer(tmp_path, rounds, f
             writer.execute('BEGIN IMMEDIATE')
             child.go()
             assert child.line() == 'waiting'
-            time.sleep(random.uniform(0, .02))  # any instant of its waiting
+            time.sleep(random.uniform(0, .02))  # at a random time while it waits
             child.process.send_signal(signal.SIGINT)
             writer.execute('COMMIT')
             assert child.line() == 'interrupted'
-            writer.execute('BEGIN IMMEDIATE')  # the interrupted one holds nothing
+            writer.execute('BEGIN IMMEDIATE')  # the interrupted call holds no lock
             writer.execute('COMMIT')
             child.go()
             assert child.line() == 'done', child.failure()
@@ -99,13 +99,13 @@ def test_keyboard_interrupt_while_waiting_for_another_writer(tmp_path, rounds, f
 @pytest.mark.skipif(not hasattr(signal, 'setitimer'), reason='this system has no timer that interrupts')
 @pytest.mark.rounds(100, 2000)
 def test_keyboard_interrupt_anywhere(tmp_path, rounds, figures):
-    "At random instants inside the calls: each call is done or not done, and neither lock nor transaction is left behind."
+    "Ctrl-C at random times inside the calls: each call is done or not done, and leaves no lock or transaction behind."
     figures |= run('click_under_interrupts', str(tmp_path/'wf.db'), rounds)
     check_file(tmp_path/'wf.db')
 
 @pytest.mark.parametrize('timeout', [0, 0.1])
 def test_timeout(tmp_path, timeout, monkeypatch, figures):
-    "While another process, or another thread's edit block, does not let go: reads go on, writes are refused in the end, and go on afterwards."
+    "While another process or an edit block keeps the lock, reads work and writes raise an error after the timeout; later they work again."
     path, opened = tmp_path/'wf.db', []
     internals.watch_connections(monkeypatch, opened.append)
     with Store(path, timeout=timeout) as store, closing(sqlite3.connect(path, isolation_level=None)) as writer:
@@ -132,5 +132,5 @@ def test_timeout(tmp_path, timeout, monkeypatch, figures):
         thread.join()
         store.update_state('f', 's', {'n': 3})
         assert store.get_state('f', 's') == {'n': 3}
-        assert {con.execute('PRAGMA busy_timeout').fetchone() for con in opened} == {(int(timeout * 1000),)}  # no longer and no shorter
+        assert {con.execute('PRAGMA busy_timeout').fetchone() for con in opened} == {(int(timeout * 1000),)}  # exactly the timeout
     figures |= {'refused': 2 * len(writes)}

@@ -1,2 +1,2 @@
-"As often, and with figures, as tests/faults plays its scenes."
+"The fixtures `rounds` and `figures` of tests/faults."
 from faults.conftest import figures, pytest_configure, rounds  # noqa: F401

@@ -1,11 +1,11 @@
-"A network between a client and a PostgreSQL server that is slow, goes silent or breaks, where a test says so."
+"A network between a client and a PostgreSQL server that tests can make slow or silent, and can break."
 import asyncio
 import struct
 import threading
 
 
 class Relay(asyncio.Protocol):
-    "One side of a connection; `other` is the side that its bytes go to."
+    "One side of a connection; `other` is the side to which it passes its bytes."
     other, silent, drops = None, False, False
 
     def __init__(self, proxy, server=None):
@@ -16,9 +16,10 @@ class Relay(asyncio.Protocol):
         if self.server: self.proxy.loop.create_task(self.reach())
 
     async def reach(self):
-        "The client's side: find the server, or hang up."
+        "Connect the client's side to the server, or hang up."
         self.transport.pause_reading()
         self.proxy.relays.add(self)
+        self.proxy.connections += 1
         try:
             if self.proxy.down: raise OSError
             _, self.other = await self.proxy.loop.create_unix_connection(lambda: Relay(self.proxy), self.server)
@@ -40,30 +41,31 @@ class Relay(asyncio.Protocol):
         if self.proxy.spoken: self.proxy.trips, self.proxy.spoken = self.proxy.trips + 1, False
         for sql in self.statements(data):
             self.proxy.statements.append(sql)
-            event = self.proxy.events.get(sql)
-            if event and event[0] > 1: event[0] -= 1
-            elif event: self.proxy.events.pop(sql)[1](self)
+            text = next((text for text in self.proxy.events if sql.startswith(text)), None)
+            if text is None: continue
+            if self.proxy.events[text][0] > 1: self.proxy.events[text][0] -= 1
+            else: self.proxy.events.pop(text)[1](self)
         if not (self.silent or self.proxy.silent): self.other.transport.write(data)
 
     def statements(self, data):
-        "The SQL that these bytes complete, prepared or not."
+        "The SQL statements that these bytes complete, prepared or not."
         self.rest += data
         while len(self.rest) >= 8 if not self.started else len(self.rest) >= 5:
             begin = 1 if self.started else 0
             length, = struct.unpack_from('!I', self.rest, begin)
             if len(self.rest) < begin + length: return
             kind, body, self.rest = self.rest[:begin], self.rest[begin + 4:begin + length], self.rest[begin + length:]
-            if not self.started: self.started = body[:2] == b'\0\x03'  # else it asks for encryption
+            if not self.started: self.started = body[:2] == b'\0\x03'  # otherwise the client requests encryption
             elif kind == b'Q': yield body[:-1].decode()
             elif kind == b'P':
                 name, sql, _ = body.split(b'\0', 2)
                 self.texts[name] = sql.decode()
             elif kind == b'B': yield self.texts.get(body.split(b'\0', 2)[1], '')
 
-    # what may happen to it
+    # faults
 
     def cut(self):
-        "Both sides see a broken connection; what is on its way is lost."
+        "Break the connection for both sides; bytes under way are lost."
         self.silent = True
         for side in (self, self.other): side.transport.abort()
 
@@ -76,25 +78,26 @@ class Relay(asyncio.Protocol):
 
 
 class Proxy:
-    "To a server's socket, for as many connections as come; its thread ends with the block."
+    "Forwards any number of connections to a server's socket; its thread ends with the `with` block."
     def __init__(self, server, delay=0):
-        self.server, self.delay = server, delay  # path of its socket; seconds before an answer goes on
+        self.server, self.delay = server, delay  # path of the socket; seconds by which answers are delayed
         self.down = self.silent = self.spoken = False
-        self.hangs_up = True                     # tells one side when the other has gone
+        self.hangs_up = True                     # close one side when the other has closed
         self.relays, self.statements, self.events, self.trips = set(), [], {}, 0
+        self.connections = 0                     # how many clients have connected so far
 
-    def at(self, sql, event, nth=1):
-        "When this statement comes for the n-th time, before it is passed on: `event(relay)`, in the proxy's thread."
-        self.events[sql] = [nth, event]
+    def at(self, text, event, nth=1):
+        "Call `event(relay)` in the proxy's thread when the n-th statement that begins with this text arrives, before it is passed on."
+        self.events[text] = [nth, event]
 
     def cut(self):
-        "Every connection there is."
+        "Break every connection."
         async def all_of_them():
             for relay in list(self.relays): relay.cut()
         asyncio.run_coroutine_threadsafe(all_of_them(), self.loop).result(10)
 
     def count(self, call):
-        "How often `call` has waited for an answer: how often the client spoke after the server did."
+        "How often `call` waits for an answer: how often the client sends after the server has sent."
         self.trips, self.spoken = 0, True
         call()
         return self.trips

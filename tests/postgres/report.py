@@ -1,4 +1,4 @@
-"Play every scene of test_faults.py with the long budget and write report.json.  usage: python -m tests.postgres.report"
+"Run test_faults.py with the long number of rounds and write report.json.  usage: python -m tests.postgres.report"
 import sys
 from pathlib import Path
 

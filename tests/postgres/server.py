@@ -1,4 +1,4 @@
-"A private PostgreSQL server for tests: in a temporary folder, on a Unix socket and a loopback port, gone at the end."
+"A private PostgreSQL server for tests, in a temporary folder, on a Unix socket and a loopback port."
 import os
 import shutil
 import signal
@@ -10,21 +10,21 @@ from pathlib import Path
 
 
 def programs():
-    "The folder of the server's programs, the newest there is, or `None`."
+    "The folder of the newest installed server programs, or `None`."
     found = [shutil.which('initdb')]
     if shutil.which('pg_config'):
-        told = subprocess.run(['pg_config', '--bindir'], capture_output=True, text=True).stdout.strip()
-        found.append(os.path.join(told, 'initdb'))
+        bindir = subprocess.run(['pg_config', '--bindir'], capture_output=True, text=True).stdout.strip()
+        found.append(os.path.join(bindir, 'initdb'))
     debian = Path('/usr/lib/postgresql').glob('*/bin/initdb')
     found += sorted(debian, key=lambda path: float(path.parts[-3]), reverse=True)
     for path in found:
-        real = path and Path(path).resolve()  # what is on PATH may be a link to it alone
+        real = path and Path(path).resolve()  # on PATH there may be only a link
         if real and os.access(real, os.X_OK) and real.with_name('postgres').exists(): return real.parent
     return None
 
 
 def unprivileged():
-    "As whom the server runs, for `subprocess`: it refuses to run as root."
+    "Arguments for `subprocess` that set the user of the server, which refuses to run as root."
     if os.name != 'posix' or os.getuid(): return {}
     import pwd
     users = {user.pw_name: user for user in pwd.getpwall()}
@@ -33,7 +33,7 @@ def unprivileged():
 
 
 def processes():
-    "Id, parent's id and state of every process."
+    "Id, id of the parent, and state of every process."
     lines = subprocess.run(['ps', '-A', '-o', 'pid=,ppid=,stat='], capture_output=True, text=True, check=True).stdout
     return [(int(pid), int(parent), state) for pid, parent, state in map(str.split, lines.splitlines())]
 
@@ -49,23 +49,23 @@ rm -rf "$0"'''
 
 
 class PostgresServer:
-    "A server of its own. The address stays the same over `stop`, `kill` and `restart`; the data does too."
+    "A private server. It keeps its address and its data after `stop`, `kill` and `restart`."
 
     def __init__(self, bin=None, *, fsync=False):
         self.bin, self.fsync, self.process = bin or programs(), fsync, None
-        # a socket's path may have about 100 bytes, which the usual temporary folder can exceed
+        # the path of a socket is limited to about 100 bytes, which the usual temporary folder can exceed
         self.folder = Path(tempfile.mkdtemp(prefix='pg-', dir='/tmp' if os.path.isdir('/tmp') else None))
         self.user, self.data = unprivileged(), self.folder/'data'
         if self.user: os.chown(self.folder, self.user['user'], self.user['group'])
         with socket.socket() as free:
             free.bind(('127.0.0.1', 0))
             self.port = free.getsockname()[1]
-        # it waits for the end of this process, however that comes (`kill -9` too), and clears away what is left then
+        # it waits for the end of this process, even by `kill -9`, and then stops the server and deletes its folder
         self.guard = subprocess.Popen(['sh', '-c', GUARD, self.folder], stdin=subprocess.PIPE, start_new_session=True,
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         command = [self.bin/'initdb', '-D', self.data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C']
-        made = subprocess.run([*command, '--no-sync'], cwd=self.folder, capture_output=True, text=True, **self.user)
-        if made.returncode: raise RuntimeError(f'initdb failed: {made.stdout}{made.stderr}')
+        created = subprocess.run([*command, '--no-sync'], cwd=self.folder, capture_output=True, text=True, **self.user)
+        if created.returncode: raise RuntimeError(f'initdb failed: {created.stdout}{created.stderr}')
 
     @property
     def conninfo(self): return f'host={self.folder} port={self.port} user=postgres dbname=postgres'
@@ -79,7 +79,7 @@ class PostgresServer:
         command = [self.bin/'postgres', '-D', self.data]
         for name, value in options.items(): command += ['-c', f'{name}={value}']
         with open(self.folder/'log', 'ab') as log:
-            # a process group of its own: Ctrl-C in the terminal is for the tests, which then stop the server
+            # in a new session, so that Ctrl-C reaches only the tests, which then stop the server
             self.process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True, **self.user)
         deadline = time.monotonic() + timeout
@@ -91,13 +91,13 @@ class PostgresServer:
         return self
 
     def ready(self):
-        "What `pg_ctl` looks at: the server's own word in its file, once the file is of this process."
+        "Whether the server says in its file that it is ready, as `pg_ctl` checks it."
         try: pid, *_, state = (self.data/'postmaster.pid').read_text().split()
         except (OSError, ValueError): return False
         return (pid, state) == (str(self.process.pid), 'ready')
 
     def stop(self, timeout=60):
-        "In an orderly way: sessions are ended, what is committed is saved."
+        "Shut down: the server ends all connections and keeps every commit."
         if self.process is None: return
         self.process.send_signal(signal.SIGINT)
         try: self.process.wait(timeout)
@@ -105,9 +105,9 @@ class PostgresServer:
         self.process = None
 
     def kill(self):
-        "At once, as a power cut does it: `kill -9` of all its processes, so that their shared memory goes too."
+        "Stop like a crash of the machine: `kill -9` of all its processes, so that their shared memory is lost too."
         if self.process is None: return
-        if self.process.poll() is None: self.process.send_signal(signal.SIGSTOP)  # no new ones meanwhile
+        if self.process.poll() is None: self.process.send_signal(signal.SIGSTOP)  # so that it starts no new processes
         children = self.children()
         self.process.kill()
         for pid in children:
@@ -122,13 +122,13 @@ class PostgresServer:
         return self.start()
 
     def children(self):
-        "Ids of the processes that the server has started."
+        "Ids of the child processes of the server."
         return [pid for pid, parent, _ in processes() if self.process and parent == self.process.pid]
 
     def log(self): return (self.folder/'log').read_text(errors='replace')
 
     def remove(self):
-        "Stop it and throw all of it away."
+        "Stop the server and delete its folder."
         self.stop()
         self.guard.stdin.close()
         self.guard.wait()
@@ -138,17 +138,17 @@ class PostgresServer:
 
 
 class ExternalServer:
-    "One that is there already, by `DATABASE_URL` or by libpq's own variables (`PGHOST`); nobody may stop it."
+    "A running server, named by `DATABASE_URL` or by libpq's variables (`PGHOST`); tests must not stop it."
     def __init__(self): self.conninfo = self.url = os.environ.get('DATABASE_URL', '')
 
 
 def external_server():
-    "The server that the environment names, or `None`."
+    "The running server that the environment names, or `None`."
     return ExternalServer() if os.environ.get('DATABASE_URL') or os.environ.get('PGHOST') else None
 
 
 def missing_requirement(programs_too=True):
-    "What a test on PostgreSQL needs and this machine doesn't have, as a sentence, or `None`."
+    "What a test on PostgreSQL needs and this machine does not have, as a sentence, or `None`."
     try: import psycopg  # noqa: F401
     except ImportError as error: return f'PostgreSQL: {error}; pip install "cjm-workflow-state[postgres]"'
     if programs_too and programs() is None: return 'PostgreSQL: there are no server programs (Debian: postgresql)'

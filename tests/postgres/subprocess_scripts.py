@@ -1,4 +1,4 @@
-"What the clients' processes do.  usage: subprocess_scripts.py [...] FUNCTION JSON-LIST-OF-ARGUMENTS"
+"The functions that client processes run.  usage: subprocess_scripts.py [...] FUNCTION JSON-LIST-OF-ARGUMENTS"
 import atexit
 import gc
 import json
@@ -21,13 +21,13 @@ from faults.subprocess_scripts import fds, in_child, in_threads, say, wait_for_g
 from cjm_workflow_state import state_store  # noqa: E402
 
 F, S = 'f', 's'
-logging.getLogger('psycopg').setLevel(logging.ERROR)  # it warns of what the error says as well
+logging.getLogger('psycopg').setLevel(logging.ERROR)  # its warnings repeat the errors
 
 def Store(options): return state_store.PostgresWorkflowStateStore(**options)
 
 def names(error, options): assert f'schema {options["schema"]}' in str(error), f'{error!r} names no database'
 
-# -- load, and a server that is killed under it
+# -- load, while the server is killed
 
 def merge(options, me, session, merges):
     with Store(options) as store:
@@ -37,7 +37,7 @@ def merge(options, me, session, merges):
         say(json.dumps([begin, time.monotonic()]))
 
 def act(options):
-    "Whatever the parent says is done and undone."
+    "Set and undo what the parent tells it."
     with Store(options) as store:
         say('ready')
         for line in sys.stdin:
@@ -46,7 +46,7 @@ def act(options):
             else: say(json.dumps(store.update_state(F, S, {key: 1}, undo_label=f'set {key}')))
 
 def write_on(options, me):
-    "Ends when it is told to; says of each write what became of it."
+    "Write until the parent closes stdin; report the result of each write."
     stop, store, i = threading.Event(), Store(options), 0
     wait_for_go()
     threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
@@ -72,7 +72,7 @@ def make_schema(options, me):
     say('done')
 
 def steps_with_a_clock(options, hours):
-    "A host whose clock is so far off, in Python as well."
+    "A host whose clock is wrong by so many hours."
     real_ns, real = time.time_ns, time.time
     time.time_ns = lambda: real_ns() + hours * 3600 * 10 ** 9
     time.time = lambda: real() + hours * 3600
@@ -90,8 +90,8 @@ def steps_with_a_clock(options, hours):
 # -- forks
 
 def fork_while_writing(options, rounds):
-    "Children that come from a process whose threads read and write: all go on, nothing is lost on either side."
-    warnings.simplefilter('ignore', DeprecationWarning)  # Python's own, of just this: a fork of a process with threads
+    "Fork children while threads read and write: parent and children keep working, and no write is lost."
+    warnings.simplefilter('ignore', DeprecationWarning)  # Python warns of forks in a process with threads
     store, stop, counts = Store(options), threading.Event(), [0, 0, 0]
     before = fds()
     def work(t):
@@ -117,7 +117,7 @@ def fork_while_writing(options, rounds):
                     'fds_left': fds() - before}))
 
 def fork_inside_edit(options):
-    "The block stays the parent's: the child can't end it, and what it does itself is on a connection of its own."
+    "The block belongs to the parent: the child can't end it, and uses its own connections."
     store, child = Store(options), None
     store.create_session('fork', 's')
     try:
@@ -150,13 +150,13 @@ def fork_inside_edit(options):
 # -- interrupts
 
 def click_under_interrupts(options, rounds):
-    "Clicks and edits with Ctrl-C at random instants inside the calls: each is done or not, and the store goes on."
+    "Click and edit with Ctrl-C at random times inside the calls: each call is done or not done, and the store still works."
     store, inside, done, undone, grown = Store({**options, 'max_size': 1}), False, 0, 0, 0
     def interrupt(*_):
         if inside: raise KeyboardInterrupt
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-    sys.unraisablehook = lambda told: None  # Python swallows one that comes inside a weak reference's callback
+    sys.unraisablehook = lambda told: None  # Python ignores an interrupt inside the callback of a weak reference
     n = 0
     while done + undone < rounds:
         grown += 1
@@ -171,9 +171,9 @@ def click_under_interrupts(options, rounds):
             n += 1
         except KeyboardInterrupt: inside, interrupted = False, True
         else: interrupted = False
-        if interrupted:  # here, where its traceback keeps no frame of the call alive any more
+        if interrupted:  # here, where no traceback keeps a frame of the call alive
             state = store.get_step_state(F, S, 'step')
-            assert state in ({'n': n, 'twin': n}, {'n': n + 1, 'twin': n + 1}) or not n and not state, 'half of a click'
+            assert state in ({'n': n, 'twin': n}, {'n': n + 1, 'twin': n + 1}) or not n and not state, 'half a click'
             if state.get('n') == n + 1: done, n = done + 1, n + 1
             else: undone += 1
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -184,7 +184,7 @@ def click_under_interrupts(options, rounds):
                     'half': 0, 'connections_lost': 0}))
 
 def wait_and_be_interrupted(options):
-    "For a lock that another one has, and for the only connection."
+    "Wait for a lock that another store holds, and for the only connection."
     store = Store({**options, 'max_size': 1})
     for kind in ('lock', 'connection') * 2:
         say('waiting')
@@ -213,7 +213,7 @@ def wait_and_be_interrupted(options):
 # -- ends
 
 def end(options, how):
-    "The ways in which a program ends without closing its store."
+    "End in one of several ways without closing the store."
     if how == 'no store': return say('done')
     if how == 'in atexit': atexit.register(lambda: store.update_state('end', how, {'at exit': 1}))
     store = Store(options)
@@ -239,5 +239,5 @@ def end(options, how):
     if how == 'os._exit': os._exit(3)
 
 if __name__ == '__main__':
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where whoever runs the tests ignores it (nohup)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup, for example, ignores it
     globals()[sys.argv[-2]](*json.loads(sys.argv[-1]))

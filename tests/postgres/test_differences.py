@@ -1,4 +1,4 @@
-"What is different on PostgreSQL, and only that: the rest is in tests/conformance."
+"What is different on PostgreSQL; tests/conformance has everything else."
 import contextvars
 import inspect
 import pickle
@@ -24,21 +24,21 @@ on_postgres = pytest.mark.parametrize('engine', ['postgres'], indirect=True)
 def store(engine): return engine.open()
 
 def refused(engine, store, names, call):
-    "A `ValueError` that names this; nothing is written."
+    "The block raises a `ValueError` that names this, and writes nothing."
     with closing(engine.connect()) as con:
         before = engine.content(con)
         with pytest.raises(ValueError, match=names): call()
         assert engine.content(con) == before
 
 def long_text(length):
-    "Which the server can't make short."
+    "Text that the server can't compress."
     return ''.join(uuid.uuid4().hex for _ in range(length // 32 + 1))[:length]
 
-# -- what the server can't hold
+# -- values that the server can't hold
 
 @on_postgres
 @pytest.mark.parametrize('bad', ['\0', 'a\0', 'a\0b'])
-def test_nul_in_ids_and_labels_is_a_value_error_that_names_the_argument(engine, store, bad):
+def test_nul_in_ids_and_labels_raises_value_error(engine, store, bad):
     store.update_state(F, S, {'n': 1}, undo_label='x')
     ids = ('flow_id', lambda id: (id, S)), ('session_id', lambda id: (F, id))
     for name, where in ids:
@@ -61,7 +61,7 @@ def test_nul_in_ids_and_labels_is_a_value_error_that_names_the_argument(engine, 
         refused(engine, store, name, edit)
 
 @on_postgres
-def test_nul_in_keys_and_values_is_just_a_character(store):
+def test_nul_in_keys_and_values_is_allowed(store):
     state = {'\0': 'a\0b', 'v': {'\0': ['\0']}}
     store.update_state(F, S, state, undo_label='x')
     assert store.get_state(F, S) == state and store.get_state(F, S, keys=['\0']) == {'\0': 'a\0b'}
@@ -70,7 +70,7 @@ def test_nul_in_keys_and_values_is_just_a_character(store):
     assert store.get_state(F, S) == state
 
 @on_postgres
-def test_a_path_of_keys_that_is_too_long_is_a_value_error(engine, store):
+def test_a_path_of_keys_that_is_too_long_raises_value_error(engine, store):
     a, b, c = (long_text(1000) for _ in range(3))
     big = {'x': 'x' * 5000}
     fine = {long_text(2000): 1, 'v': {b: {c: 1, **big}, **big}}
@@ -85,7 +85,7 @@ def test_a_path_of_keys_that_is_too_long_is_a_value_error(engine, store):
     refused(engine, store, 'state', edit)
 
 @on_postgres
-def test_an_id_of_any_length_works_or_is_a_value_error(engine, store):
+def test_an_id_of_any_length_works_or_raises_value_error(engine, store):
     for length in (1000, 2000, 3000, 9000):
         for name, where in (('flow_id', (long_text(length), S)), ('session_id', (F, long_text(length)))):
             try: store.set_current_step(*where, 'a')
@@ -100,7 +100,7 @@ def test_writers_of_different_sessions_never_wait_for_each_other(engine, store):
     with store.edit_state(F, 's1') as state, ThreadPoolExecutor(1) as pool:
         state['n'] = 1
         other.update_state(F, 's2', {'n': 2})
-        unrelated = contextvars.Context().run  # another call of the same store
+        unrelated = contextvars.Context().run  # a second call of the same store
         pool.submit(unrelated, store.update_state, F, 's3', {'n': 3}).result(20)
         pool.submit(contextvars.Context().run, store.create_session, F, 's4').result(20)
     assert {s.session_id: store.get_state(F, s.session_id).get('n') for s in store.list_sessions(F)} == {
@@ -113,12 +113,12 @@ def test_times_come_from_the_server(store, monkeypatch):
     monkeypatch.setattr(time, 'time', lambda: real() / 1e9 + later.total_seconds())
     store.update_state(F, S, {'n': 1}, undo_label='x')
     summary, [entry] = store.get_session_summary(F, S), store.get_undo_history(F, S).undo
-    for told in (summary.created_at, summary.updated_at, entry.created_at):
-        assert abs(datetime.fromisoformat(told + '+00:00') - datetime.now(timezone.utc)) < timedelta(minutes=10)
-    assert store.prune_sessions(F, timedelta(days=1)) == 0, 'by the host whose clock is ahead'
+    for time_text in (summary.created_at, summary.updated_at, entry.created_at):
+        assert abs(datetime.fromisoformat(time_text + '+00:00') - datetime.now(timezone.utc)) < timedelta(minutes=10)
+    assert store.prune_sessions(F, timedelta(days=1)) == 0, 'written by the host whose clock is ahead'
 
 @on_postgres
-def test_timeout_says_for_what_it_has_waited(engine):
+def test_a_timeout_error_says_what_the_call_waited_for(engine):
     one, hasty, narrow = engine.open(), engine.open(timeout=0.1), engine.open(timeout=0.1, max_size=1)
     one.update_state(F, S, {'n': 1})
     with one.edit_state(F, S):
@@ -133,14 +133,14 @@ def test_timeout_says_for_what_it_has_waited(engine):
 # -- schema
 
 @on_postgres
-def test_a_user_who_owns_the_schema_alone_can_use_it(engine, store):
+def test_a_user_who_owns_only_the_schema_can_use_it(engine, store):
     user, schema = f'app_{uuid.uuid4().hex[:8]}', engine.schema_name('owned')
     with closing(engine.connect()) as con:
         con.execute(f'CREATE ROLE {user} LOGIN')
         try:
             con.execute(f'CREATE SCHEMA "{schema}" AUTHORIZATION {user}')
             conninfo = f'{engine.server.conninfo} user={user}'
-            for _ in range(2):  # made, and found made
+            for _ in range(2):  # once to create the schema, and once to find it
                 with PostgresWorkflowStateStore(conninfo, schema=schema) as owned:
                     owned.update_state(F, S, {'n': 1})
                     assert owned.get_state(F, S) == {'n': 1}
@@ -149,18 +149,18 @@ def test_a_user_who_owns_the_schema_alone_can_use_it(engine, store):
             con.execute(f'DROP ROLE {user}')
 
 @on_postgres
-def test_schemas_and_other_peoples_tables_are_apart(engine):
+def test_schemas_and_tables_of_other_applications_are_separate(engine):
     one, other = engine.open('one'), engine.open('Other; DROP SCHEMA x')
     one.update_state(F, S, {'n': 1})
     assert other.list_flows() == []
     with closing(engine.connect()) as con:
-        con.execute(f'CREATE TABLE "{engine.schema_name("one")}".theirs (x int)')
-        con.execute(f'INSERT INTO "{engine.schema_name("one")}".theirs VALUES (7)')
+        con.execute(f'CREATE TABLE "{engine.schema_name("one")}".others (x int)')
+        con.execute(f'INSERT INTO "{engine.schema_name("one")}".others VALUES (7)')
         assert engine.open('one').get_state(F, S) == {'n': 1}
-        assert con.execute(f'SELECT x FROM "{engine.schema_name("one")}".theirs').fetchall() == [(7,)]
+        assert con.execute(f'SELECT x FROM "{engine.schema_name("one")}".others').fetchall() == [(7,)]
 
 @on_postgres
-def test_many_that_open_a_new_schema_at_once(engine):
+def test_many_stores_create_a_schema_at_the_same_time(engine):
     begin = threading.Barrier(8)
     def work(i):
         begin.wait()
@@ -173,23 +173,23 @@ def test_many_that_open_a_new_schema_at_once(engine):
 def test_the_pool_survives_a_restart_of_the_server(own_server, own_store):
     own_store.update_state(F, S, {'n': 1})
     own_server.restart()
-    assert own_store.get_state(F, S) == {'n': 1}, 'the dead connections were noticed'
+    assert own_store.get_state(F, S) == {'n': 1}, 'the store must notice dead connections'
     own_server.restart()
     own_store.update_state(F, S, {'n': 2})
     assert own_store.get_state(F, S) == {'n': 2}
 
-def test_while_the_server_is_down_a_clear_error_and_then_all_goes_on(own_server, own_store):
+def test_calls_raise_a_clear_error_while_the_server_is_down(own_server, own_store):
     own_store.update_state(F, S, {'n': 1})
     own_server.kill()
     for call in (lambda: own_store.update_state(F, S, {'n': 2}), lambda: own_store.get_state(F, S)):
         with pytest.raises(own_store.OperationalError): call()
     own_server.start()
-    assert own_store.get_state(F, S) == {'n': 1}, 'what was acknowledged, and no more'
+    assert own_store.get_state(F, S) == {'n': 1}, 'exactly the acknowledged writes'
     own_store.update_state(F, S, {'n': 3})
     assert own_store.get_state(F, S) == {'n': 3}
 
 def test_without_prepared_statements(own_server, own_store):
-    "As PgBouncer in transaction mode needs it; seen in the server's log."
+    "PgBouncer in transaction mode needs it; the log of the server shows it."
     import psycopg
     with psycopg.connect(own_server.conninfo) as con: con.execute("ALTER DATABASE postgres SET log_statement = 'all'")
     for prepare in (True, False):
@@ -200,10 +200,10 @@ def test_without_prepared_statements(own_server, own_store):
         log = own_server.log()[begin:]
         assert 'UPDATE' in log and bool(re.search(r'execute (?!<unnamed>)', log)) == prepare
 
-# -- names, pickle, what is not there
+# -- names, pickle, unsupported methods
 
 @on_postgres
-def test_host_database_and_schema_are_named_the_password_never(engine):
+def test_errors_name_host_database_and_schema_but_never_the_password(engine):
     conninfo = f'{engine.server.conninfo} password=geheim'
     schema = engine.schema_name('wf')
     engine.open().update_state(F, S, {'n': 1})
@@ -218,7 +218,7 @@ def test_host_database_and_schema_are_named_the_password_never(engine):
     assert schema in str(closed.value) and 'geheim' not in str(closed.value)
 
 @on_postgres
-def test_a_server_that_is_not_there_is_named_without_the_password(engine):
+def test_the_error_of_a_missing_server_never_shows_the_password(engine):
     nowhere = 'postgresql://somebody:geheim@127.0.0.1:1/wf'
     def open_and_read():
         with PostgresWorkflowStateStore(nowhere, timeout=1) as store: store.get_state(F, S)
@@ -232,11 +232,11 @@ def test_backup_and_restore_name_pg_dump(store, tmp_path):
         with pytest.raises(NotImplementedError, match='pg_dump'): call(tmp_path/'copy')
 
 @on_postgres
-def test_nothing_is_kept_in_memory(engine):
+def test_memory_mode_is_not_supported(engine):
     with pytest.raises(NotImplementedError): PostgresWorkflowStateStore(':memory:')
 
 @on_postgres
-def test_names_order_and_defaults_of_the_options(engine):
+def test_option_names_order_and_defaults(engine):
     found = inspect.signature(PostgresWorkflowStateStore).parameters
     assert {name: p.default for name, p in found.items()} == {
         'conninfo': '', 'schema': 'public', 'timeout': 30.0, 'synchronous': 'FULL', 'max_undo_depth': 50,
@@ -247,7 +247,7 @@ def test_names_order_and_defaults_of_the_options(engine):
         with pytest.raises((ValueError, TypeError), match=option): engine.open(**{option: bad})
 
 @on_postgres
-def test_a_damaged_row_is_found(engine, store):
+def test_check_finds_a_damaged_row(engine, store):
     store.update_state(F, S, {'title': 'Lease'})
     with closing(engine.connect()) as con:
         con.execute(f"""UPDATE "{engine.schema_name('wf')}".workflow_value SET value = 'Lease'""")
@@ -265,13 +265,13 @@ def test_importing_the_package_loads_no_driver():
     assert done.stdout == '[]\n', done.stderr
 
 @on_postgres
-def test_without_psycopg_the_extra_is_named(engine):
+def test_without_psycopg_the_error_names_the_extra(engine):
     done = python('import sys\nsys.modules["psycopg"] = None\n'
                   'from cjm_workflow_state.state_store import PostgresWorkflowStateStore\nPostgresWorkflowStateStore()')
     assert 'ImportError' in done.stderr.splitlines()[-1] and '[postgres]' in done.stderr.splitlines()[-1], done.stderr
 
 @on_postgres
-def test_a_host_that_dies_inside_an_edit_does_not_hold_the_session_for_hours(postgres, engine):
+def test_a_host_that_dies_inside_an_edit_block_releases_the_session_within_seconds(postgres, engine):
     if 'host=/' in postgres.conninfo and postgres.url == postgres.conninfo: pytest.skip('the server has no TCP address')
     with closing(PostgresWorkflowStateStore(postgres.url, schema=engine.schema_name('wf'))) as store:
         with internals.transaction(store) as tx:
@@ -279,8 +279,8 @@ def test_a_host_that_dies_inside_an_edit_does_not_hold_the_session_for_hours(pos
         assert found == [[('10',)], [('5',)], [('3',)]]
 
 @on_postgres
-def test_a_session_that_all_make_at_once_is_locked_by_each_in_turn(engine):
-    "One that comes to be between the statement that locks it and the one that reads it is not locked yet."
+def test_writers_that_create_one_session_at_the_same_time_lock_it_one_by_one(engine):
+    "A session that is created between the locking and the reading statement is not locked yet."
     stores, rounds = [engine.open() for _ in range(4)], 150
     start = threading.Barrier(4, timeout=30)
     def count(store):
@@ -290,10 +290,10 @@ def test_a_session_that_all_make_at_once_is_locked_by_each_in_turn(engine):
     with ThreadPoolExecutor(4) as pool: list(pool.map(count, stores))
     assert [stores[0].get_state(F, f's{n}')['n'] for n in range(rounds)] == [4] * rounds
 
-# -- what a newcomer meets
+# -- first steps
 
 @pytest.mark.parametrize('address', ['postgresql://me:s3/cret@h:1/db', 'postgresql://me:s3@cret@h/db', 'postgresql://me:%zz@h/cret'])
-def test_a_password_with_special_characters_is_refused_and_not_shown(address):
+def test_the_error_of_an_unquoted_password_does_not_show_it(address):
     pytest.importorskip('psycopg')
     with pytest.raises(ValueError, match='%25|%40') as error: PostgresWorkflowStateStore(address, timeout=1)
     assert 'cret' not in str(error.value)
@@ -301,20 +301,20 @@ def test_a_password_with_special_characters_is_refused_and_not_shown(address):
     assert 'cret' not in str(error.value)
 
 @on_postgres
-def test_waiting_writers_leave_a_connection_to_those_who_read(engine):
+def test_waiting_writers_leave_a_connection_for_readers(engine):
     store = engine.open(max_size=3, timeout=30)
     store.update_state(F, S, {'n': 0})
     writers = [threading.Thread(target=store.update_state, args=(F, S, {f'{n}': n})) for n in range(4)]
     with store.edit_state(F, S) as state:
         for writer in writers: writer.start()
-        while internals.pending_writes(store) < 5: time.sleep(0.01)  # all of them wait
+        while internals.pending_writes(store) < 5: time.sleep(0.01)  # until all of them wait
         assert store.get_state(F, S) == {'n': 0}
         state['n'] = 1
     for writer in writers: writer.join(30)
     assert store.get_state(F, S) == {'n': 1, **{f'{n}': n for n in range(4)}}
 
 @on_postgres
-def test_what_the_server_refuses_stops_a_copy_with_the_session_or_argument_named(engine, tmp_path):
+def test_copy_store_names_what_the_server_cannot_hold(engine, tmp_path):
     target, key = engine.open(), long_text(4000)
     with SQLiteWorkflowStateStore(tmp_path/'wf.db') as file:
         file.update_state(F, 'label', {'n': 1}, undo_label='a\0b')
@@ -327,7 +327,7 @@ def test_what_the_server_refuses_stops_a_copy_with_the_session_or_argument_named
     assert target.list_flows() == []
 
 @on_postgres
-def test_a_database_of_another_encoding_and_a_schema_of_too_long_a_name_are_refused(postgres, engine):
+def test_another_encoding_and_a_schema_name_that_is_too_long_are_refused(postgres, engine):
     with closing(engine.connect()) as con:
         con.execute("CREATE DATABASE latin ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
         try:

@@ -1,5 +1,5 @@
-"""A server, a network and clients at their worst: what was acknowledged is there, what was refused is not, and who says
-that he doesn't know is right."""
+"""Faults of the server, the network and the clients: acknowledged writes are there, refused writes are not, and the store
+says that it does not know only if it can't know."""
 import contextlib
 import gc
 import json
@@ -28,26 +28,26 @@ from .server import PostgresServer, unprivileged
 
 F, S = 'f', 's'
 needs_fork = pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system has no fork')
-needs_signals = pytest.mark.skipif(os.name != 'posix', reason='no signals to one process here')
+needs_signals = pytest.mark.skipif(os.name != 'posix', reason='this system has no signals to one process')
 
 def Store(options, **other): return state_store.PostgresWorkflowStateStore(**{**options, **other})
 
 SCRIPTS = str(Path(__file__).with_name('subprocess_scripts.py'))
 
 class Child(processes.Child):
-    "A process that runs one function of this folder's subprocess_scripts.py."
+    "A child process that runs one function of subprocess_scripts.py in this folder."
     def __init__(self, name, *args): super().__init__(name, *args, before=(sys.executable, SCRIPTS))
 
 def run(name, *args): return json.loads(Child(name, *args).end()[-1])
 
 @pytest.fixture(scope='module')
 def own_server():
-    "One for all scenes; it is what they are about that it gets killed and comes back."
+    "One server for all tests of this module, which kill it and start it again."
     with PostgresServer(fsync=True) as server: yield server
 
 @pytest.fixture
 def options(own_server):
-    "Of a store in a schema of its own."
+    "Options of a store in a new schema."
     if own_server.process is None: own_server.start()
     return {'conninfo': own_server.conninfo, 'schema': f'wf_{uuid.uuid4().hex[:8]}', 'timeout': 5}
 
@@ -64,8 +64,14 @@ def ask(options, sql, *values):
         return found.fetchall() if found.description else found.rowcount
 
 def clients(options):
-    "Backends that serve stores."
+    "Ids of the server processes that serve stores."
     return [pid for pid, in ask(options, "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'cjm_%%'")]
+
+def answers(options):
+    "Whether the server accepts connections."
+    import psycopg
+    try: return ask(options, 'SELECT 1')
+    except psycopg.OperationalError: return False
 
 def until(true, what='it never came'):
     deadline = time.monotonic() + 60
@@ -75,7 +81,7 @@ def until(true, what='it never came'):
 
 @contextlib.contextmanager
 def refused(store, options, names=None, unknown=False):
-    "An `OperationalError` that names the database, and says what it says."
+    "The block raises an `OperationalError` that names the database and matches `names`."
     with pytest.raises(store.OperationalError, match=names) as error: yield
     assert isinstance(error.value, state_store.CommitUnknownError) == unknown, error.value
     assert f'schema {options["schema"]}' in str(error.value)
@@ -84,7 +90,7 @@ def refused(store, options, names=None, unknown=False):
 
 @pytest.mark.rounds(50, 200)
 def test_two_hosts_merge_with_a_millisecond_between(options, own_server, rounds, figures):
-    "The rates depend on the machine, so they are told and not asserted."
+    "The rates depend on the machine, so the test prints them and does not check them."
     rates = {}
     with Store(options) as store, Proxy(address(own_server), .001) as one, Proxy(address(own_server), .001) as other:
         for sessions in (1, 8):
@@ -106,12 +112,12 @@ def test_one_host_undoes_what_the_other_did(options, own_server, rounds, figures
     with Store(options) as store, Proxy(address(own_server)) as one, Proxy(address(own_server)) as other:
         children = [Child('act', {**options, 'conninfo': proxy.conninfo}) for proxy in (one, other)]
         for child in children: child.ready()
-        def told(child, order):
+        def answer_of(child, order):
             child.go(order)
             return json.loads(child.line())
         for i in range(rounds):
-            told(children[i % 2], f'set k{i}')
-            assert told(children[1 - i % 2], 'undo -') == [f'set k{i}']
+            answer_of(children[i % 2], f'set k{i}')
+            assert answer_of(children[1 - i % 2], 'undo -') == [f'set k{i}']
             assert store.get_state(F, S) == {} and store.get_undo_history(F, S).redo[0].label == f'set k{i}'
         for child in children: child.end()
     figures |= {'undone_by_the_other': rounds}
@@ -154,7 +160,7 @@ def test_server_killed_under_eight_writers(options, own_server, rounds, figures)
                 word, i = line.split()
                 counts[word] += 1
                 there = int(i) in edits | writes
-                assert word == 'unknown' or there == (word == 'written'), f'{line}, and it is not so'
+                assert word == 'unknown' or there == (word == 'written'), f'{line}, but that is wrong'
         assert store.check() == []
     assert counts['refused'] >= 1
     figures |= {'kills': rounds, 'processes': 8, 'acknowledged_writes': counts['written'], 'refused': counts['refused'],
@@ -162,7 +168,7 @@ def test_server_killed_under_eight_writers(options, own_server, rounds, figures)
 
 @pytest.mark.rounds(1, 5)
 def test_server_killed_when_commit_was_sent(options, own_server, proxy, rounds, figures):
-    "Lost with the server, or carried out and the answer lost; others may have written before the client asks again."
+    "The commit is lost, or only its answer; other clients may write before the store asks for the result."
     figures |= {'kills': 0, 'lost_commits_refused': 0, 'lost_commits_unknown': 0, 'commits_acknowledged': 0,
                 'commits_unknown': 0}
     for r in range(rounds):
@@ -191,18 +197,41 @@ def test_server_killed_when_commit_was_sent(options, own_server, proxy, rounds, 
                         assert options['schema'] in str(error) and not committed
                         figures['lost_commits_refused'] += 1
                     else:
-                        assert committed, 'acknowledged, and lost'
+                        assert committed, 'acknowledged, but lost'
                         figures['commits_acknowledged'] += 1
                     assert store.get_state(F, S) == {'n': int(committed)}
                     store.clear_state(F, S)
                 figures['kills'] += 1
     figures['lost'] = 0
 
-# -- a backend ends, the network breaks, or nobody answers
+@pytest.mark.parametrize('how', ['restart', 'crash'])
+def test_a_commit_before_a_restart_of_the_server_is_unknown(options, own_server, proxy, how):
+    "The server says that the transaction was committed, but after a restart its number may belong to another one."
+    with Store(options, conninfo=proxy.conninfo, timeout=10) as store, ThreadPoolExecutor(1) as pool:
+        store.update_state(F, S, {'n': 0})
+        arrived = threading.Event()
+        def lose_answer(relay):
+            hush(relay)
+            arrived.set()
+        proxy.at('COMMIT', lose_answer)
+        proxy.hangs_up = False
+        write = pool.submit(store.update_state, F, S, {'n': 1}, undo_label='x')
+        assert arrived.wait(20)
+        until(lambda: ask(options, 'SELECT label FROM workflow_undo'))
+        if how == 'restart': own_server.restart()
+        else:
+            os.kill(clients(options)[0], signal.SIGKILL)  # the server ends all sessions and recovers
+            until(lambda: answers(options))
+        proxy.hangs_up = True
+        proxy.cut()
+        with pytest.raises(state_store.CommitUnknownError): write.result(60)
+        assert store.get_state(F, S) == {'n': 1}
+
+# -- a server process ends, the network breaks, or the server does not answer
 
 @pytest.mark.rounds(10, 50)
 def test_idle_backend_ended(options, rounds, figures):
-    "All that wait in the pool, and the next call just works."
+    "All idle connections of the pool have ended, and the next call works."
     with Store(options) as store:
         begin = threading.Barrier(4)
         def edit(i):
@@ -257,7 +286,7 @@ def at_commit(event, down=False):
 cut, drop, swallow = (lambda relay: relay.cut()), (lambda relay: relay.drop_answer()), (lambda relay: relay.swallow())
 def hush(relay): relay.other.silent = True
 
-CUTS = {  # where it breaks: how, whether the change is there, and what the caller is told
+CUTS = {  # where it breaks: how, whether the change is stored, and what the caller gets
     'before the lock': (at_lock, False, 'refused'),
     'commit is lost': (at_commit(cut), False, 'refused'),
     'answer is lost': (at_commit(drop), True, None),
@@ -269,11 +298,11 @@ CUTS = {  # where it breaks: how, whether the change is there, and what the call
 @pytest.mark.parametrize('where', CUTS)
 @pytest.mark.rounds(1, 2)
 def test_network_cut(options, proxy, where, rounds, figures):
-    "The right answer each time: nothing else is there than what was said."
+    "The caller always gets the right answer: what is stored is what the store said."
     prepare, there, answer = CUTS[where]
     slow = 'asked' in where or 'swallowed' in where
     names = ['merge', 'edit'] if slow and rounds == 1 else [*WRITES]
-    if prepare is at_lock: names = [name for name in names if name not in ('new', 'delete')]  # which take none
+    if prepare is at_lock: names = [name for name in names if name not in ('new', 'delete')]  # these calls lock no session
     writes = {name: WRITES[name] for name in names}
     timeout = .5 if slow else 5
     with Store(options) as other:
@@ -288,7 +317,7 @@ def test_network_cut(options, proxy, where, rounds, figures):
                     if answer is None: write(store)
                     else:
                         with refused(store, options, 'connection|server', answer == 'unknown'): write(store)
-                    assert not proxy.events, 'it was not cut'
+                    assert not proxy.events, 'the connection was not cut'
                     proxy.down = False
                     assert (content(options) != before) == there
                     store.update_state(F, 'goes on', {'n': uuid.uuid4().hex})
@@ -323,10 +352,18 @@ def test_network_goes_silent(options, proxy, rounds, figures):
     figures |= {'silences': 3 * rounds, 'timeout': 1, 'longest_wait': round(longest, 1)}
     print(figures)
 
+def test_a_read_waits_for_a_silent_server_only_once(options, proxy):
+    "A read is repeated if its connection was dead, but not if the server did not answer in time."
+    with Store(options, conninfo=proxy.conninfo, timeout=1) as store:
+        store.update_state(F, S, {'n': 0})
+        before, proxy.silent = proxy.connections, True
+        with refused(store, options, 'no answer from the server'): store.get_state(F, S)
+        assert proxy.connections == before, 'the read was tried again'
+
 @needs_signals
 @pytest.mark.rounds(1, 3)
 def test_server_stands_still(options, proxy, rounds, figures):
-    "Its processes are stopped (SIGSTOP): before an answer, and with a COMMIT that it carries out when it goes on."
+    "SIGSTOP halts its processes before an answer, or with a COMMIT that they carry out later."
     figures |= {'refused': 0, 'unknown': 0}
     for _ in range(rounds):
         with Store(options, conninfo=proxy.conninfo, timeout=1) as store:
@@ -356,14 +393,25 @@ def test_server_stands_still(options, proxy, rounds, figures):
 @pytest.mark.rounds(2, 4)
 def test_eight_processes_make_the_schema_at_once(options, rounds, figures):
     for r in range(rounds):
-        place = {**options, 'schema': f'{options["schema"]}_{r}'}
-        children = [Child('make_schema', place, f'{me}') for me in range(8)]
+        new_schema = {**options, 'schema': f'{options["schema"]}_{r}'}
+        children = [Child('make_schema', new_schema, f'{me}') for me in range(8)]
         for child in children: child.ready()
         for child in children: child.go()
         for child in children: assert child.end() == ['done']
-        with Store(place) as store: assert store.get_state(F, S) == {f'{me}': 1 for me in range(8)}
-        assert ask(place, 'SELECT version FROM workflow_schema') == [(internals.SCHEMA_VERSION,)]
+        with Store(new_schema) as store: assert store.get_state(F, S) == {f'{me}': 1 for me in range(8)}
+        assert ask(new_schema, 'SELECT version FROM workflow_schema') == [(internals.SCHEMA_VERSION,)]
     figures |= {'schemas': rounds, 'processes': 8}
+
+def test_two_clients_create_the_schema_at_the_same_time(options, proxy):
+    "The other client creates it after this one has looked for it, and before it has the lock."
+    raced = []
+    def open_another(relay):
+        with Store(options) as other: other.update_state(F, S, {'n': 1})
+        raced.append(relay)
+    proxy.at('SELECT pg_advisory_xact_lock', open_another)
+    with Store(options, conninfo=proxy.conninfo) as store:
+        assert raced and store.get_state(F, S) == {'n': 1}
+    assert ask(options, 'SELECT version FROM workflow_schema') == [(internals.SCHEMA_VERSION,)]
 
 def test_newer_schema_is_refused(options):
     with Store(options) as store: store.update_state(F, S, {'n': 1})
@@ -373,8 +421,8 @@ def test_newer_schema_is_refused(options):
     with pytest.raises(store.DatabaseError, match=says): Store(options)
     assert content(options) == before
 
-def test_user_who_may_not_create(options):
-    "Works where the tables are; is told so where they are not."
+def test_a_user_without_the_right_to_create_tables(options):
+    "The store works if the tables exist; otherwise the error says which right is missing."
     user, mine, empty = f'app_{uuid.uuid4().hex[:8]}', options['schema'], f'{options["schema"]}_empty'
     with Store(options): pass
     for sql in (f'CREATE ROLE {user} LOGIN', f'CREATE SCHEMA {empty}',
@@ -395,7 +443,7 @@ def test_user_who_may_not_create(options):
 
 @pytest.fixture
 def bouncer(own_server, tmp_path):
-    "In transaction mode: a connection to the server is lent for one transaction."
+    "PgBouncer in transaction mode: a client has a server connection only during a transaction."
     program = shutil.which('pgbouncer', path=f'{os.environ["PATH"]}:/usr/sbin')
     if program is None:
         must = os.environ.get('REQUIRE_POSTGRES') == '1'
@@ -443,7 +491,7 @@ def test_pgbouncer_in_transaction_mode(options, own_server, bouncer, rounds, fig
         with store.edit_session(F, S, undo_label='edit') as session: session.state['n'] = 1
         assert [entry.label for entry in store.undo(F, S)] == ['edit'] and store.get_session(F, S).history().redo
         own_server.restart()
-        with contextlib.suppress(store.OperationalError): store.get_state(F, S)  # it learns of the restart by an error
+        with contextlib.suppress(store.OperationalError): store.get_state(F, S)  # only an error tells PgBouncer about the restart
         store.update_state(F, S, {'m': 1})
         assert store.get_state(F, S) == {'m': 1} and store.check() == []
     figures |= {'processes': 8, 'merges': 8 * rounds, 'lost': 0}
@@ -477,8 +525,8 @@ def test_hosts_whose_clocks_differ_by_an_hour(options, rounds, figures):
             times.append(updated)
             assert [one.session_id for one in store.list_sessions(F)] == order
             assert store.get_undo_history(F, session).undo[0].label == f'{i}'
-        assert times == sorted({*times}), 'in the order of the writes, of whichever host'
-        ask(options, 'UPDATE workflow_session SET updated = updated + 3600000000')  # the server's own clock is set back
+        assert times == sorted({*times}), 'in the order of the writes, from either host'
+        ask(options, 'UPDATE workflow_session SET updated = updated + 3600000000')  # set back the clock of the server
         for session in 'abc':
             before = ask(options, 'SELECT updated FROM workflow_session WHERE session_id = %s', session)
             for i in range(3):
@@ -544,11 +592,11 @@ def test_interrupts_while_waiting(options, rounds, figures):
             assert child.end() == ['done']
     figures |= {'interrupts': 4 * rounds, 'connections_lost': 0}
 
-def test_store_that_is_collected_without_close(options):
-    "With the threads that used it alive or gone: no connection is left, and nothing is said."
+def test_a_store_that_is_garbage_collected_without_close(options):
+    "Whether its threads still run or not, no connection and no message is left."
     store, go, used = Store(options), threading.Event(), threading.Barrier(4)
-    def work(given, i):
-        store = given.pop()  # the thread keeps its arguments
+    def work(stores, i):
+        store = stores.pop()  # because the thread keeps its arguments
         with store.edit_state(F, f'{i}') as state: state['n'] = used.wait()
         del store
         go.wait()
@@ -570,7 +618,7 @@ ENDS = {'no store': 0, 'falls off the end': 0, 'sys.exit': 3, 'os._exit': 3, 'in
 
 @pytest.mark.rounds(1, 4)
 def test_interpreter_ends_with_an_open_store(options, rounds, figures):
-    "Without a word, and at once: the seconds from its last line on are told, not asserted."
+    "It prints nothing and ends; the test records the seconds and does not check them."
     took = {}
     with Store(options) as store:
         for how, status in ENDS.items():
@@ -592,7 +640,7 @@ def test_interpreter_ends_with_an_open_store(options, rounds, figures):
 # -- what it costs
 
 def test_round_trips(options, proxy, figures):
-    "As the contract counts them: how often the client waits for an answer."
+    "How often the client waits for an answer."
     proxy.delay = .01
     def edit(**kw):
         with store.edit_state(F, S, **kw) as state: state['n'] = uuid.uuid4().hex
@@ -600,7 +648,7 @@ def test_round_trips(options, proxy, figures):
     def edit_two_parts():
         with store.edit_session(F, S) as session: session.state['n'], session.step('step')['n'] = new(), new()
     with Store(options, conninfo=proxy.conninfo) as store:
-        for _ in range(8):  # until the statements are prepared
+        for _ in range(8):  # then the statements are prepared
             store.update_state(F, S, {'n': new(), 'm': {'a': [1] * 500, 'b': 'x' * 2000}}, undo_label='x')
             store.update_step_state(F, S, 'step', {'n': new()}, undo_label='x')
         calls = {
@@ -617,11 +665,11 @@ def test_round_trips(options, proxy, figures):
             3: (edit, lambda: edit(undo_label='x'), lambda: store.undo(F, S), lambda: store.redo(F, S),
                 lambda: store.undo(F, S, 'step'), lambda: store.redo(F, S, 'step'))}
         for most, ones in calls.items():
-            for i, call in enumerate(ones): assert proxy.count(call) <= most, f'call {i} of those that may take {most}'
+            for i, call in enumerate(ones): assert proxy.count(call) <= most, f'call {i} of the calls with at most {most} round trips'
             figures[f'calls_of_{most}'] = len(ones)
         grouped = {'undo_label': 'x', 'undo_group': 'g'}
         store.update_state(F, S, {'n': 0}, **grouped)
-        figures['others'] = {  # of which the contract says nothing
+        figures['others'] = {  # without a promise
             'merge that makes the session': proxy.count(lambda: store.update_state(F, new(), {'n': 1})),
             'merge into an undo group': proxy.count(lambda: store.update_state(F, S, {'n': 1}, **grouped)),
             'merge that removes a key': proxy.count(lambda: store.update_state(F, S, {}, remove=['m'], undo_label='x')),
@@ -645,7 +693,7 @@ def all_of(store):
 @pytest.mark.parametrize('way', ['to the server', 'to the file'])
 @pytest.mark.rounds(20, 300)
 def test_copy_store_interrupted(options, tmp_path, way, rounds, figures):
-    "It is stopped again and again and begins anew, until all is there; undo goes on where it was."
+    "The copy is stopped and started again until everything is there; undo works in the copy."
     with SQLiteWorkflowStateStore(tmp_path/'wf.db') as file, Store(options) as server:
         source, target = (file, server) if way == 'to the server' else (server, file)
         fill(source, rounds)
@@ -670,7 +718,7 @@ def test_copy_store_interrupted(options, tmp_path, way, rounds, figures):
         assert target.get_session_summary(F, '1').revision == source.get_session_summary(F, '1').revision + 1
         before = all_of(target)
         with pytest.raises(target.IntegrityError, match="'1'"): copy_store(source, target)
-        assert all_of(target) == before, 'nothing is overwritten'
+        assert all_of(target) == before, 'copy_store must overwrite nothing'
     figures |= {'sessions': rounds, 'stopped': stopped, 'overwritten': 0}
 
 def test_copy_store_when_the_server_dies(options, own_server, tmp_path):

@@ -1,4 +1,4 @@
-"The tutorial's code, run on a server: what the page shows is what happens."
+"The code of the tutorial runs on a server and prints what the page shows."
 import os
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"The server that the tests start: what a fault does to it is what it is said to do."
+"The server that tests start: its faults do what they claim to do."
 import os
 import subprocess
 import sys
@@ -10,14 +10,14 @@ import pytest
 from .server import PostgresServer, external_server, processes
 
 try: import psycopg
-except ImportError: pass  # the fixture says so, and skips
+except ImportError: pass  # the fixture skips these tests, with the reason
 
 def ask(address, sql, *values):
     with psycopg.connect(address) as con:
         found = con.execute(sql, values)
         return found.fetchall() if found.description else None
 
-def test_socket_and_port_lead_to_one_server(own_server):
+def test_socket_and_port_reach_the_same_server(own_server):
     ask(own_server.conninfo, 'CREATE TABLE t (x int)')
     ask(own_server.url, 'INSERT INTO t VALUES (1)')
     assert ask(own_server.conninfo, 'SELECT x FROM t') == [(1,)]
@@ -25,7 +25,7 @@ def test_socket_and_port_lead_to_one_server(own_server):
     assert ask(own_server.url, settings) == [('on', 'UTF8')]
 
 def test_killed_and_started_again(own_server):
-    "Everything that was acknowledged is there, under the same address; the clients' connections are not."
+    "The server keeps its address and every acknowledged write; connections of clients are lost."
     ask(own_server.conninfo, 'CREATE TABLE t (x int)')
     client = psycopg.connect(own_server.conninfo, autocommit=True)
     client.execute('INSERT INTO t VALUES (1)')
@@ -41,13 +41,13 @@ def test_killed_and_started_again(own_server):
     own_server.restart()
     assert ask(own_server.conninfo, 'SELECT x FROM t') == [(1,)]
 
-def test_nothing_is_left(own_server):
+def test_a_failed_block_leaves_nothing(own_server):
     with pytest.raises(ZeroDivisionError), PostgresServer(own_server.bin) as server:
         process, folder = server.process, server.folder
         1 / 0
     assert process.poll() is not None and not folder.exists()
 
-def test_nothing_is_left_of_a_run_that_is_killed(own_server):
+def test_a_killed_test_run_leaves_nothing(own_server):
     code = ('from postgres.server import PostgresServer\n'
             'server = PostgresServer().start()\nprint(server.folder, server.process.pid, flush=True)\ninput()')
     run = subprocess.Popen([sys.executable, '-c', code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -61,7 +61,7 @@ def test_nothing_is_left_of_a_run_that_is_killed(own_server):
 
 @pytest.mark.parametrize('variable, value, conninfo', [
     ('DATABASE_URL', 'postgresql://h/d', 'postgresql://h/d'), ('PGHOST', 'h', '')])
-def test_a_server_that_is_there_is_used(monkeypatch, variable, value, conninfo):
+def test_tests_use_the_server_that_the_environment_names(monkeypatch, variable, value, conninfo):
     for name in ('DATABASE_URL', 'PGHOST'): monkeypatch.delenv(name, raising=False)
     assert external_server() is None
     monkeypatch.setenv(variable, value)
