@@ -12,6 +12,7 @@ __all__ = ['SessionSummary', 'UndoEntry', 'UndoHistory', 'SessionSnapshot', 'Sta
 
 # %% ../nbs/state_store.ipynb #imports
 import errno
+import gc
 import json
 import os
 import queue
@@ -31,7 +32,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from importlib import import_module
-from itertools import chain, count, islice
+from itertools import accumulate, chain, count, islice
 from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
@@ -169,14 +170,19 @@ class UndoConflictError(Exception):
 _MAX_LEVELS = 500
 _ANY_LEVELS = sys.maxsize  # for what is stored already
 
-def _too_deep(value: Any, levels: int = _MAX_LEVELS) -> bool:
-    "Whether lists and dicts are nested too deep; level by level, so that most of the work happens in C."
-    level = [value]
-    for _ in range(levels):
-        inside = chain.from_iterable([part.values() if isinstance(part, dict) else part for part in level])
-        level = [part for part in inside if isinstance(part, (dict, list, tuple))]
-        if not level: return False
-    return True
+_BRACKETS = bytes.maketrans(b"[{]}", b"(())")
+_OTHER_BYTES = bytes(set(range(256)) - set(b'[{]}"'))
+
+def _too_deep(text: str, levels: int = _MAX_LEVELS) -> bool:
+    "Whether the lists and dicts of a JSON text are nested too deep; it looks only at the brackets, in C."
+    if text.count("[") + text.count("{") <= levels: return False
+    if "\\" in text: text = text.replace("\\\\", "").replace('\\"', "")
+    marks = text.encode(errors="surrogatepass").translate(_BRACKETS, _OTHER_BYTES).replace(b'""', b"")
+    if b'"' in marks: marks = b"".join(marks.split(b'"')[::2])  # some strings contain brackets
+    for remaining in range(levels, max(levels - 20, -1), -1):
+        if len(marks) <= 2 * remaining: return False
+        marks = marks.replace(b"()", b"")  # the innermost level
+    return max(accumulate(40.5 - mark for mark in marks), default=0) * 2 > remaining - 1
 
 # %% ../nbs/state_store.ipynb #json
 _Encode = Callable[[Any], str]
@@ -195,19 +201,21 @@ def _make_encoder(default: Callable[[Any], Any]) -> _Encode:
     return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=convert).encode
 
 _encode: _Encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_unknown_type).encode
+_quote = json.encoder.encode_basestring  # a text as JSON; a function of C
 
 def _dumps(
     value: Any, # Anything that `json.dumps` accepts
     encode: _Encode = _encode,
     levels: int = _MAX_LEVELS # Fewer for a part of a value
 ) -> str: # Compact text without lone surrogates, which UTF-8 can't hold
-    text = encode(value)
-    if text.count("[") + text.count("{") > levels and _too_deep(value if encode is _encode else json.loads(text), levels):
-        raise TypeError(f"deeper than {_MAX_LEVELS} levels")
-    if text.isascii(): return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # join surrogate pairs, and escape what is left
+    text = _quote(value) if type(value) is str else encode(value)
+    if _too_deep(text, levels): raise TypeError(f"deeper than {_MAX_LEVELS} levels")
+    return text if text.isascii() else _escape_surrogates(text)
+
+def _escape_surrogates(text: str) -> str:
+    "Join surrogate pairs, and escape lone surrogates."
+    try: text.encode()
+    except UnicodeEncodeError:
         joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
         text = _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", joined)
     return text
@@ -221,17 +229,26 @@ def _json_decoder() -> Callable[[str], Any]:
 
 def _loads(text: str) -> Any:
     "The value of a JSON text. msgspec refuses `NaN` and lone surrogates; the standard library parses those."
+    pause = len(text) > 100_000 and gc.isenabled()
+    if pause: gc.disable()  # else it looks at all that has been parsed so far, again and again
     try: return _json_decoder()(text)
     except Exception: return json.loads(text)
+    finally:
+        if pause: gc.enable()
 
 # %% ../nbs/state_store.ipynb #key
 def _dump_key(
     key: Any # A dict's key
 ) -> str: # Its JSON text, with the quotes
-    return _dumps(key) if isinstance(key, str) else _encode({key: 0})[1:-3]
+    if not isinstance(key, str): return _encode({key: 0})[1:-3]
+    text = _quote(key)
+    return text if text.isascii() else _escape_surrogates(text)
 
 def _by_key_text(value: dict[Any, Any], where: str = "the dict") -> dict[str, Any]:
     "The items of `value` by the JSON texts of their keys."
+    if set(map(type, value)) == {str}:
+        names = list(map(_quote, value))
+        if "".join(names).isascii(): return dict(zip(names, value.values()))
     parts = {_dump_key(key): part for key, part in value.items()}
     if len(parts) < len(value): raise ValueError(f"two keys of {where} become the same key in JSON: {list(value)}")
     return parts
@@ -259,7 +276,7 @@ def _row_size(path: _Path, text: str) -> int:
 
 # %% ../nbs/state_store.ipynb #flatten
 _MAX_RECORD_KEYS = 64   # a dict with more keys is a map, not a record
-_MAX_WHOLE_BYTES = 2048 # a dict of up to half a page of SQLite stays whole: SQLite writes whole pages
+_MAX_WHOLE_BYTES = 8192 # a smaller dict stays whole: reading and saving many rows costs more than writing two pages
 
 def _flatten(
     path: _Path, # Where the value is stored
@@ -273,15 +290,30 @@ def _flatten(
         if text[0] != "{": return {path: text}
         value = json.loads(text, object_pairs_hook=_unique_keys)  # a dict that `default` returned
     if len(path) == len(_KEY_COLUMNS): return {path: _dumps(value, encode, levels)}
-    if len(value) > _MAX_RECORD_KEYS and not split:
+    is_map = len(value) > _MAX_RECORD_KEYS and not split
+    if is_map or not split and _looks_small(value, len(path) + 1):
         if set(map(type, value)) != {str}: _by_key_text(value, ".".join(path))
-        return {path: _dumps(value, encode, levels)}
+        text = _dumps(value, encode, levels)
+        if is_map or _fits(text): return {path: text}
     rows: dict[_Path, str] = {}
     for key, part in _by_key_text(value, ".".join(path)).items():
         rows.update(_flatten((*path, key), part, False, encode, levels - 1))
-    if split or sum(map(_row_size, rows, rows.values())) > _MAX_WHOLE_BYTES: return {path: "{}", **rows}
-    pairs = [f"{inner[-1]}:{text}" for inner, text in rows.items()]  # all parts are smaller, so none was split
-    return {path: "{" + ",".join(pairs) + "}"}
+    if split or len(rows) > len(value): return {path: "{}", **rows}
+    text = "{" + ",".join([f"{inner[-1]}:{text}" for inner, text in rows.items()]) + "}"
+    return {path: text} if _fits(text) else {path: "{}", **rows}
+
+def _fits(text: str) -> bool:
+    return len(text) <= _MAX_WHOLE_BYTES and (text.isascii() or len(text.encode()) <= _MAX_WHOLE_BYTES)
+
+def _looks_small(value: dict[Any, Any], level: int) -> bool:
+    "Whether to encode a dict in one piece, to see how big it is; a wrong guess costs only time."
+    for part in value.values():
+        if isinstance(part, str):
+            if len(part) > _MAX_WHOLE_BYTES: return False
+        elif isinstance(part, (dict, list, tuple)):
+            if len(part) > _MAX_RECORD_KEYS or isinstance(part, dict) and level < len(_KEY_COLUMNS): return False
+        elif part is not None and not isinstance(part, (int, float)): return False  # `default` may return a dict
+    return True
 
 # %% ../nbs/state_store.ipynb #tree
 _Tree = dict[str, Any]  # key -> JSON text, or a tree; a key is a JSON text too
@@ -305,13 +337,15 @@ def _build_tree(
 def _tree_text(
     tree: Union[_Tree, str] # A tree, or a part of one
 ) -> str: # Its JSON; each piece is copied once
+    if isinstance(tree, str): return tree
     pieces: list[str] = []
-    def add(part: Union[_Tree, str]) -> None:
-        if isinstance(part, str): return pieces.append(part)
+    def add(part: _Tree) -> None:
         before = "{"
         for key, inner in part.items():
-            pieces.extend((before, key, ":"))
-            add(inner)
+            if isinstance(inner, str): pieces.extend((before, key, ":", inner))
+            else:
+                pieces.extend((before, key, ":"))
+                add(inner)
             before = ","
         pieces.append("}" if part else "{}")
     add(tree)
@@ -464,7 +498,8 @@ def _fault_of_default(value: Any) -> str:
     return "default returned what JSON can't hold: " if at_fault else ""
 
 # %% ../nbs/state_store.ipynb #split
-_decode_at = json.JSONDecoder().raw_decode
+_scan_value: Callable[[str, int], tuple[Any, int]] = getattr(json.JSONDecoder(), "scan_once")  # functions of C, which
+_scan_text: Callable[[str, int], tuple[str, int]] = getattr(json.decoder, "scanstring")        # typeshed doesn't know
 
 def _split_object(
     part: Any # A part of a tree
@@ -473,11 +508,13 @@ def _split_object(
     if not part.startswith("{"): return None
     parts: _Tree = {}
     start = 1
-    while part[start] != "}":
-        colon = _decode_at(part, start)[1]
-        end = _decode_at(part, colon + 1)[1]
-        parts[part[start:colon]] = part[colon + 1:end]
-        start = end + (part[end] == ",")
+    try:
+        while part[start] != "}":
+            colon = _scan_text(part, start + 1)[1]
+            end = _scan_value(part, colon + 1)[1]
+            parts[part[start:colon]] = part[colon + 1:end]
+            start = end + (part[end] == ",")
+    except StopIteration: raise ValueError(f"no JSON value at {colon + 1}") from None
     return parts
 
 # %% ../nbs/state_store.ipynb #fingerprint
@@ -533,15 +570,31 @@ class _Action(NamedTuple):
             data = unzip.decompress(data, _MAX_ACTION_BYTES)
             if not unzip.eof:
                 raise ValueError(f"an undo entry is incomplete, or has more than {_MAX_ACTION_BYTES:,} bytes")
-        fields, steps, *orders = json.loads(data)
-        unpacked = {
-            tuple(map(_dump_key, path)): Field(
-                _dumps(old[0], levels=_ANY_LEVELS) if old else GONE, new, None if behind is None else _dump_key(behind))
-            for path, old, new, behind in fields}
+        text, at = data.decode(), len("[[")
+        fields: Fields = {}
+        while text.startswith("[", at):  # [path,[old value],fingerprint,key before]
+            path, end = _scan_after("[", text, at)
+            old: Any = GONE
+            if text.startswith(",[]", end): end += len(",[]")
+            else:
+                start, end = end + len(",["), _scan_after(",[", text, end)[1]
+                old, end = text[start:end], end + len("]")  # the value stays a text
+            new, end = _scan_after(",", text, end)
+            behind, end = _scan_after(",", text, end)
+            fields[tuple(map(_dump_key, path))] = Field(old, new, None if behind is None else _dump_key(behind))
+            at = end + len("]") + text.startswith(",", end + len("]"))
+        _, steps, *orders = json.loads("[[" + text[at:])
         for path, *sides in chain(*orders):
-            old, new = [Order(map(_dump_key, keys)) for keys in sides]
-            unpacked[tuple(map(_dump_key, path))] = Field(old, new)
-        return cls(unpacked, steps)
+            old_keys, new_keys = [Order(map(_dump_key, keys)) for keys in sides]
+            fields[tuple(map(_dump_key, path))] = Field(old_keys, new_keys)
+        return cls(fields, steps)
+
+def _scan_after(punctuation: str, text: str, at: int) -> tuple[Any, int]:
+    "The JSON value after some punctuation, and where it ends."
+    try:
+        if text.startswith(punctuation, at): return _scan_value(text, at + len(punctuation))
+    except StopIteration: pass
+    raise ValueError(f"expected {punctuation!r} and a JSON value at {at}")
 
 def _keys_of_field(path: _Path, field: Field, scope: _Path) -> _Path:
     "Keys of the scope that a field belongs to: one, or all that changed places if the order of the scope changed."
@@ -573,9 +626,16 @@ class _Content(NamedTuple):
                 parts: dict[_Path, Any] = {(key, inner): below for inner, below in (_split_object(part) or {}).items()}
             else: parts = {(key,): part}
             for path, below in parts.items():  # "": a sibling whose value was not loaded stays as it is
-                whole = {} if below == "" else json.loads(_tree_text(below))
-                texts.update({path: ""} if below == "" else _flatten(path, whole, levels=_ANY_LEVELS))
+                texts.update({path: ""} if below == "" else _flatten_text(path, _tree_text(below)))
         return _assign_positions(texts, old, unused)
+
+def _flatten_text(path: _Path, text: str) -> dict[_Path, str]:
+    "The rows that `_flatten` makes of the text's value."
+    parts = None if len(path) == len(_KEY_COLUMNS) or _fits(text) else _split_object(text)
+    if parts is None or len(parts) > _MAX_RECORD_KEYS: return {path: text}
+    rows = {path: "{}"}
+    for key, part in parts.items(): rows.update(_flatten_text((*path, key), part))
+    return rows
 
 def _action_between(before: _Content, after: _Content) -> _Action:
     previous_key = dict(zip(before.tree, ["", *before.tree]))
@@ -1761,7 +1821,8 @@ def _find_sql(next_time: str, in_step: bool, names: Optional[int]) -> str:
 # %% ../nbs/state_store.ipynb #undo-statements
 _NEWEST_UNDO = f"""
 SELECT seq, CASE WHEN undo_group = ? AND NOT EXISTS (  -- an undone action ends a group
-    SELECT 1 FROM workflow_undo r WHERE r.session = u.session AND r.scope = u.scope AND r.seq > u.seq) THEN entry END
+    SELECT 1 FROM workflow_undo r WHERE r.session = u.session AND r.scope = u.scope AND r.seq > u.seq) THEN entry END,
+    (SELECT max(seq) FROM workflow_undo r WHERE r.session = u.session AND r.scope = u.scope)
 FROM workflow_undo u WHERE session = {_SESSION_ID} AND scope = ? AND undone = 0 ORDER BY seq DESC LIMIT 1"""
 _DELETE_UNDO = "DELETE FROM workflow_undo WHERE session = ? AND scope = ?"
 _UPSERT_UNDO = """
@@ -2030,8 +2091,8 @@ class _Transaction:
         if not limit.depth:
             self.execute(_DELETE_UNDO, *here)
             return
-        [(seq, newest)] = self.undo_rows or [(0, None)]
-        self.execute(_DELETE_UNDO + " AND seq > ?", *here, seq)
+        [(seq, newest, last)] = self.undo_rows or [(0, None, 1)]
+        if last > seq: self.execute(_DELETE_UNDO + " AND seq > ?", *here, seq)
         merged = self.merge(self.unpack(newest), old, new) if newest else None
         action, seq = (action, seq + 1) if merged is None else (merged, seq)
         if action.fields:
@@ -2041,7 +2102,7 @@ class _Transaction:
         else:  # the two cancel out
             self.execute(_DELETE_UNDO + " AND seq = ?", *here, seq)
             seq -= 1
-        self.execute(_DELETE_UNDO + " AND seq <= ?", *here, seq - limit.depth)
+        if seq > limit.depth: self.execute(_DELETE_UNDO + " AND seq <= ?", *here, seq - limit.depth)
         if limit.max_bytes is not None: self.execute(_TRIM_UNDO, *here, seq, *here, limit.max_bytes)
 
     def with_siblings(self, old: _Rows, new: _Rows) -> tuple[_Rows, _Rows]:
@@ -2132,22 +2193,19 @@ def _value_from(
     names: Optional[Collection[str]] = None # The keys that are wanted; `None`: all
 ) -> Any: # The dict that the caller gets
     tree = _build_tree(found)
-    parts = _split_object(tree.get(scope[0], "{}") if scope else tree) or {}
-    if names is not None:
+    part = tree.get(scope[0], "{}") if scope else tree
+    if names is not None and len(names) > _MAX_NAMES:
         wanted = set(names)
-        parts = {key: part for key, part in parts.items() if key in wanted}
-    return _loads(_tree_text(parts))
+        part = {key: below for key, below in (_split_object(part) or {}).items() if key in wanted}
+    return _loads(_tree_text(part))
 
 def _load_keys(keys: str) -> list[str]: return [key + "" for key in json.loads(keys)]  # TypeError unless they are texts
 
 def _undo_history_from(found: Iterable[tuple[int, str, str, str]]) -> UndoHistory:
     "From undone, label, time and keys of the entries of one scope, oldest first."
-    history = UndoHistory([], [])
-    for undone, label, created, keys in found:
-        entry = UndoEntry(label, created, _load_keys(keys))
-        if undone: history.redo.append(entry)
-        else: history.undo.insert(0, entry)
-    return history
+    entries = [(undone, UndoEntry(label, created, _load_keys(keys))) for undone, label, created, keys in found]
+    undo = [entry for undone, entry in entries if not undone]
+    return UndoHistory(undo[::-1], [entry for undone, entry in entries if undone])
 
 def _session_parts(keys: Optional[list[str]], steps: Optional[list[str]]) -> tuple[str, list[str]]:
     "A condition for the rows of some own keys and of some steps, and its values; `None`: of all."
