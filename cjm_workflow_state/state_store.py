@@ -1867,7 +1867,7 @@ SELECT * FROM ({_ORDER_COLUMNS} WHERE {_IN_SCOPE} ORDER BY position DESC LIMIT 1
 
 @lru_cache
 def _neighbours_sql(in_step: bool, number: int) -> str:
-    "A statement for the rows directly before and directly after that many keys of a scope."
+    "A statement for the rows of that many keys of a scope, and those directly before and after them."
     names = ",".join("?" * number)
     keys = f"key.k1 = ? AND key.k2 IN ({names}) AND key.k3 = ''" if in_step else f"key.k1 IN ({names}) AND key.k2 = ''"
     def nearest(function: str, compare: str) -> str: return f"""
@@ -1876,7 +1876,9 @@ def _neighbours_sql(in_step: bool, number: int) -> str:
             SELECT {function}(v.position) FROM workflow_value v WHERE v.session = key.session
             AND {_parent("v.")} = {_parent("key.")} AND v.k3 = '' AND v.position {compare} key.position)
         WHERE key.session = ? AND {keys}"""
-    return f"{nearest('max', '<')} UNION ALL {nearest('min', '>')}"
+    return f"""
+        SELECT k1, k2, k3, position, '' FROM workflow_value key WHERE key.session = ? AND {keys}
+        UNION ALL {nearest('max', '<')} UNION ALL {nearest('min', '>')}"""
 
 # %% ../nbs/state_store.ipynb #conflict-choice
 class _ConflictChoice(NamedTuple):
@@ -2013,20 +2015,21 @@ class _Transaction:
     # -- its rows
 
     def select_around(self, scope: _Path, keys: Collection[str]) -> Any:
-        "The positions of the rows directly before and after some keys of a scope, or of all if there are too many keys."
+        "The positions of some keys of a scope and of those around them, or of all keys if there are too many."
         if len(keys) > _MAX_NAMES: return self.select_order(scope)
-        return self.execute(_neighbours_sql(bool(scope), len(keys)), *(self.session.id, *scope, *keys) * 2)
+        return self.execute(_neighbours_sql(bool(scope), len(keys)), *(self.session.id, *scope, *keys) * 3)
 
     def select_order(self, scope: _Path) -> Any:
         "The positions of all keys of a scope."
         return self.execute(_SELECT_ORDER, self.session.id, "".join(scope))
 
-    def load(self, actions: Collection[_Action]) -> _Rows:
-        "Rows of the keys that the fields belong to, and positions around the keys that come or go."
+    def load(self, actions: Iterable[_Action], whole_order: Iterable[_Path] = ()) -> _Rows:
+        "Rows of the keys that the fields belong to, and positions: around the keys that come or go, or of whole scopes."
         names, moving, ordered = _needed_rows(actions)
+        ordered |= {*whole_order}
         id = self.session.id
         results: list[tuple[Any, _Path, Any]] = []  # all statements are sent before any result is awaited
-        for scope in sorted(names):
+        for scope in sorted(names.keys() | ordered):
             parent = "".join(scope)
             if scope in ordered: results.append((self.select_order(scope), scope, None))
             elif scope in moving:
@@ -2039,8 +2042,8 @@ class _Transaction:
             results.append((self.execute(sql, id, *values), scope, names[scope]))
         rows: _Rows = {}
         for result, scope, keys in results: rows.update(_rows_from(result.fetchall(), scope, keys))
-        for scope in names.keys() - ordered:
-            if _lacks_order(rows, scope, names[scope], moving.get(scope)):
+        for scope in moving.keys() - ordered:
+            if _lacks_room(rows, scope, len(moving[scope])):
                 rows = {**_rows_from(self.select_order(scope).fetchall(), scope, None), **rows}
         return rows
 
@@ -2123,8 +2126,15 @@ class _Transaction:
 
     def merge(self, first: _Action, old: _Rows, new: _Rows) -> Optional[_Action]:
         "One action for two; `None` if something else has changed a field of the first one in between."
-        loaded = {path for path, row in old.items() if row[1]}
-        around = {path: row for path, row in self.load([first]).items() if path not in loaded}
+        merged = self.merge_rows(first, self.load([first]), old, new)
+        fields = merged.fields if merged else {}
+        scopes = [path for path in fields if not path or len(path) == 1 and _is_step(path[0])]
+        if scopes: merged = self.merge_rows(first, self.load([first], scopes), old, new)  # a deleted key is back elsewhere
+        return merged
+
+    def merge_rows(self, first: _Action, around: _Rows, old: _Rows, new: _Rows) -> Optional[_Action]:
+        "The same, with the rows around the fields of the first action."
+        around = {path: row for path, row in around.items() if path not in old or not old[path][1]}
         old, new = {**old, **around}, {**new, **around}
         steps = _steps_of(old, new) | first.touched_steps
         before = _Content.of_rows(old, steps)
@@ -2180,11 +2190,10 @@ def _needed_rows(actions: Iterable[_Action]) -> tuple[_Names, _Names, set[_Path]
             moving.setdefault((step,), {})
     return names, moving, ordered
 
-def _lacks_order(rows: _Rows, scope: _Path, names: Iterable[str], moving: Optional[Collection[str]]) -> bool:
-    "Whether a key comes back whose neighbours are not loaded, or there may be no free position for it."
-    if moving is None: return any((*scope, name) not in rows for name in names if name)
+def _lacks_room(rows: _Rows, scope: _Path, number: int) -> bool:
+    "Whether there may be no free positions between two rows for that many rows."
     positions = sorted(row[0] for path, row in rows.items() if path[:-1] == scope)
-    return any(after - before <= len(moving) for before, after in zip([-1, *positions], positions))
+    return any(after - before <= number for before, after in zip([-1, *positions], positions))
 
 # %% ../nbs/state_store.ipynb #results
 def _value_from(
