@@ -63,3 +63,9 @@ def steps_of(snapshot):
 def histories_of(snapshot):
     "The undo histories of a `SessionSnapshot`, by the name of the scope."
     return snapshot._histories
+
+
+def set_steering(monkeypatch, few, walk):
+    "How many sessions a list fetches without trying anything else, and how many a walk looks at."
+    monkeypatch.setattr(state_store, '_FEW', few)
+    monkeypatch.setattr(state_store, '_WALK', walk)
