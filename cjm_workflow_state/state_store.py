@@ -25,6 +25,7 @@ import uuid
 import warnings
 import weakref
 import zlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
@@ -37,7 +38,8 @@ from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import (
-    Any, ContextManager, Dict, Generic, List, Literal, NamedTuple, NoReturn, Optional, Protocol, Self, TypeVar, Union)
+    Any, ContextManager, Dict, Generic, List, Literal, NamedTuple, NoReturn, Optional, Protocol, Self, TypeVar, Union,
+    cast)
 
 from .history import (
     DEFAULT_MAX_HISTORY_DEPTH, GONE, Field, Fields, Order, _changed_order, _check_int, changed_fields,
@@ -55,6 +57,13 @@ class SessionSummary:
     updated_at: str # UTC, `YYYY-MM-DD HH:MM:SS`, of the last call that changed something
     state_size_bytes: int # Bytes of the state as compact JSON; 2 for an empty state
     revision: int = 0 # Number of calls that changed the session, including its creation
+    metadata: Dict[str, Any] = field(default_factory=dict) # What the app shows and searches in lists
+    _place = cast(Any, None) # order, direction, sort value and row id, in the list that it came from
+
+    @property
+    def cursor(self) -> str:
+        "Where a session is in the list that it came from, for `list_sessions(after=)`; empty if it came from no list."
+        return _encode_cursor(self.flow_id, *self._place) if self._place else ""
 
 # %% ../nbs/state_store.ipynb #undo-entry
 @dataclass
@@ -402,6 +411,14 @@ def _check_keys(argument: str, keys: Any) -> list[str]:
         names[_dump_key(key)] = None
     return list(names)
 
+def _check_disjoint(updated: Collection[str], removed: list[str]) -> None:
+    both = [json.loads(name) for name in removed if name in updated]
+    if both: raise ValueError(f"in both updates and remove: {', '.join(map(repr, both))}")
+
+def _checked_step(step: Any) -> str:
+    if not isinstance(step, str): raise TypeError(f"current_step must contain str, not {type(step).__name__}")
+    return step
+
 def _checked_count(argument: str, value: Any, minimum: int) -> int:
     "`value`, or a smaller number that makes no difference if a database could not store it."
     _check_int(argument, value, minimum)
@@ -414,8 +431,10 @@ class _WriteOptions(NamedTuple):
     expected_revision: Optional[int] = None
     undo_label: Optional[str] = None
     undo_group: Optional[str] = None
+    create: bool = True # whether a write may create the session
 
     def validate(self) -> None:
+        if not isinstance(self.create, bool): raise TypeError(f"create must be a bool, not {self.create!r}")
         if self.expected_revision is not None: _check_int("expected_revision", self.expected_revision, 0)
         if self.undo_label is not None:
             _check_text("undo_label", self.undo_label)
@@ -496,6 +515,39 @@ def _fault_of_default(value: Any) -> str:
     "The beginning of an error if the value would be JSON with another `default`."
     at_fault = _path_of_bad_value("", value, _make_encoder(lambda part: None)) is None
     return "default returned what JSON can't hold: " if at_fault else ""
+
+# %% ../nbs/state_store.ipynb #label-limit
+_MAX_LABEL = 1000
+
+def _check_label(label: Optional[str]) -> None:
+    if label is not None and len(label) > _MAX_LABEL:
+        raise ValueError(f"label must have at most {_MAX_LABEL:,} characters, not {len(label):,}")
+
+# %% ../nbs/state_store.ipynb #metadata-texts
+_MAX_METADATA_BYTES = 4096
+
+def _metadata_texts(argument: str, metadata: Any) -> dict[str, str]:
+    "The JSON texts of the keys and values."
+    if not isinstance(metadata, dict): raise TypeError(f"{argument} must be a dict, not {type(metadata).__name__}")
+    for key, value in metadata.items():
+        if not isinstance(key, str): raise TypeError(f"keys of {argument} must be str, not {key!r}")
+        if value is not None and not isinstance(value, (str, int, float)): raise TypeError(
+            f"{argument}[{key!r}] must be a str, an int, a float, a bool or None, not {type(value).__name__}")
+        if isinstance(value, int) and value.bit_length() > 4 * _MAX_METADATA_BYTES: raise ValueError(
+            f"{argument}[{key!r}] is too long: metadata can have {_MAX_METADATA_BYTES:,} bytes of JSON")
+    texts = {key: _dumps(value) for key, value in _by_key_text(metadata, argument).items()}
+    _check_metadata_size(argument, texts)
+    return texts
+
+def _check_metadata_size(argument: str, texts: dict[str, str]) -> None:
+    size = len(_tree_text(texts).encode())
+    if size > _MAX_METADATA_BYTES: raise ValueError(
+        f"{argument} can have {_MAX_METADATA_BYTES:,} bytes of JSON in all, not {size:,}: use the state for more")
+
+def _metadata_term(flow_id: str, key: str, value: str) -> bytes:
+    "What the index finds a key and its value by; both are JSON texts."
+    from hashlib import sha256  # imported here for the same reason as in `_fingerprint`
+    return sha256(f"[{_dumps(flow_id)},{key},{value}]".encode(), usedforsecurity=False).digest()[:16]
 
 # %% ../nbs/state_store.ipynb #split
 _scan_value: Callable[[str, int], tuple[Any, int]] = getattr(json.JSONDecoder(), "scan_once")  # functions of C, which
@@ -753,6 +805,33 @@ SELECT flow_id || ':' || session_id AS flow_session_key, current_step, coalesce(
 FROM workflow_session LEFT JOIN first ON session = id;
 """
 
+# %% ../nbs/state_store.ipynb #metadata-table
+_METADATA_TABLE = """
+CREATE TABLE workflow_metadata (
+    session  INTEGER NOT NULL REFERENCES workflow_session (id),
+    position INTEGER NOT NULL,                -- order among the keys
+    key      TEXT NOT NULL,                   -- JSON text
+    value    TEXT NOT NULL,                   -- JSON text
+    term     BLOB NOT NULL,                   -- first 16 bytes of SHA-256 over the JSON list [flow_id, key, value]
+    PRIMARY KEY (session, position)
+) WITHOUT ROWID;
+
+CREATE INDEX workflow_metadata_term ON workflow_metadata (term, session);
+
+CREATE INDEX workflow_session_created ON workflow_session (flow_id, created, id);
+
+CREATE INDEX workflow_session_step ON workflow_session (flow_id, current_step, id);
+
+DROP TRIGGER workflow_session_deleted;
+
+CREATE TRIGGER workflow_session_deleted AFTER DELETE ON workflow_session BEGIN
+    -- whoever deletes it; foreign keys are off in most tools
+    DELETE FROM workflow_value WHERE session = old.id;
+    DELETE FROM workflow_undo WHERE session = old.id;
+    DELETE FROM workflow_metadata WHERE session = old.id;
+END;
+"""
+
 # %% ../nbs/state_store.ipynb #error-context
 _T = TypeVar("_T")
 
@@ -786,14 +865,19 @@ def _next_time(latest: Optional[int] = None) -> int:
 class _Engine(Protocol):
     """What a store needs from a database.
 
-    The database has the tables `workflow_session`, `workflow_value` and `workflow_undo`, with the columns shown
-    above. Whoever deletes a session, its values and undo entries are deleted with it, by a trigger or by
+    The database has the tables `workflow_session`, `workflow_value`, `workflow_undo` and `workflow_metadata`, with the
+    columns shown above. Whoever deletes a session, all its rows are deleted with it, by a trigger or by
     `ON DELETE CASCADE`. Statements mark each value with `?` and use only SQL that SQLite and PostgreSQL share.
     Several threads share one engine.
     """
     TIME_TEXT: str # SQL that formats a time; `{}` stands for the column
     LOCK: str # statement that locks a session's row until the end of the transaction; "" if `write` excludes all
     NEXT_TIME: str # SQL for the value of session `s` that `change_time` takes
+    INDEXED_BY: str # SQL that makes a listing walk along the index `{}`; "" if the planner does so by itself
+    STEP_KEY: str # SQL for what the index of steps holds of the step `{}`
+    CONTAINS: str # SQL: whether the lower-case label contains the value `?` in lower case
+    METADATA: str # SQL for the metadata of the session `id`: JSON of an object, or NULL
+    PLANNER: str # statement before a filtered listing, in the same snapshot; "" if there is none
 
     @property
     def errors(self) -> _ErrorContext:
@@ -842,7 +926,7 @@ class _Engine(Protocol):
 _APPLICATION_ID = 0x574B464C  # "WKFL"
 _SCHEMA = [[statement.strip().rstrip(";") for part in parts for statement in part.split("\n\n")] for parts in (
     [_SESSION_TABLE, _VALUE_TABLE, _UNDO_TABLE, _VIEW],
-    [_ORDER_INDEX])]
+    [_ORDER_INDEX, _METADATA_TABLE])]
 
 def _schema_version(con: sqlite3.Connection) -> int:
     "The file's schema version; 0 for a file that is new or was written by a release before 0.1."
@@ -1194,6 +1278,10 @@ def _read_snapshot(con: sqlite3.Connection, statements: Sequence[tuple[str, Sequ
 _FORKED = "the process forked while it used this file: fork outside of edit blocks, or use the spawn method"
 _BROKEN = sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN
 
+def _is_older(error: sqlite3.Error) -> bool:
+    "Whether the file has gone back to an older schema: a process of an older release has restored an old backup."
+    return bool(re.match("no such (table|index): workflow_", str(error)))
+
 @contextmanager
 def _close_on_error(con: sqlite3.Connection) -> Iterator[None]:
     try: yield
@@ -1206,6 +1294,11 @@ class _SQLite:
     TIME_TEXT = "datetime({} / 1000000, 'unixepoch')"
     LOCK = ""
     NEXT_TIME = "(SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id)"
+    INDEXED_BY, STEP_KEY, PLANNER = " INDEXED BY {}", "{}", ""
+    CONTAINS = "instr(lower(label), lower(?)) > 0"
+    METADATA = """CASE WHEN (SELECT EXISTS (SELECT 1 FROM workflow_metadata)) THEN (
+        SELECT '{' || group_concat(key || ':' || value) || '}'
+        FROM (SELECT key, value FROM workflow_metadata WHERE session = id ORDER BY position)) END"""
     change_time = staticmethod(_next_time)
 
     def __init__(self,
@@ -1318,7 +1411,12 @@ class _SQLite:
     def read_all(self, *statements: tuple[str, Sequence[Any]]) -> list[list[Any]]:
         if self.pid != os.getpid(): self.abandon()
         try:
-            if self.path is not None: return self.readers.read(statements, self)
+            if self.path is not None:
+                try: return self.readers.read(statements, self)
+                except sqlite3.OperationalError as error:
+                    if not _is_older(error) or self.lock.held_here: raise
+                    with self.lock.held(): _prepare_file(self.open_writer())
+                    return self.readers.read(statements, self)
             with self.lock.held(): return _read_snapshot(self.open_writer(), statements)
         except sqlite3.Error as error:
             self.errors.explain(error)
@@ -1356,9 +1454,11 @@ class _SQLite:
 
     def note_error(self, error: sqlite3.Error) -> None:
         "Add the name, and reopen the writer at the next call if the connection is useless now."
+        older = _is_older(error)
+        if older: error.args = (f"{error}: another process has restored a backup of an older release; repeat the call",)
         self.errors.explain(error)
         code = getattr(error, "sqlite_errorcode", None) or 0
-        self.writer_broken = bool(self.path) and code & 0xFF in _BROKEN and not self.guard.failure
+        self.writer_broken = bool(self.path) and (older or code & 0xFF in _BROKEN) and not self.guard.failure
 
     def check(self) -> list[str]: return [text for text, in self.read("PRAGMA integrity_check") if text != "ok"]
 
@@ -1395,6 +1495,19 @@ CREATE TABLE workflow_schema (version BIGINT NOT NULL);
 """, """
 CREATE INDEX workflow_value_order
     ON workflow_value (session, (CASE WHEN k2 = '' THEN '' ELSE k1 END), position) WHERE k3 = '';
+
+CREATE TABLE workflow_metadata (
+    session BIGINT NOT NULL REFERENCES workflow_session (id) ON DELETE CASCADE,
+    position BIGINT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, term BYTEA NOT NULL,
+    PRIMARY KEY (session, position)
+);
+
+CREATE INDEX workflow_metadata_term ON workflow_metadata (term, session);
+
+CREATE INDEX workflow_session_created ON workflow_session (flow_id, created, id);
+
+CREATE INDEX workflow_session_step                -- an index can't hold long texts
+    ON workflow_session (flow_id, (left(current_step, 100)) NULLS FIRST, id);
 """]  # `_POSTGRES_SCHEMA[n]` leads from version n to version n + 1, as on SQLite
 
 # %% ../nbs/state_store.ipynb #postgres-sql
@@ -1405,7 +1518,7 @@ def _postgres_sql(
 ) -> str:
     first, *rest = sql.split("?")
     numbered = first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
-    return re.sub(r"\bworkflow_(?:session|value|undo|schema)\b", lambda table: f"{schema}.{table[0]}", numbered)
+    return re.sub(r"\bworkflow_(?:session|value|undo|metadata|schema)\b", lambda table: f"{schema}.{table[0]}", numbered)
 
 # %% ../nbs/state_store.ipynb #driver
 class CommitUnknownError(Exception):
@@ -1472,7 +1585,7 @@ class _ServerErrorContext(_ErrorContext):
         super().explain(error)
 
 # %% ../nbs/state_store.ipynb #prepare-server
-def _prepare_server(con: Any, schema: str, quoted: str) -> None:
+def _prepare_server(con: Any, schema: str, quoted: str, timeout: float = 30.0) -> None:
     "Create the tables or upgrade them, in one transaction, whichever of several processes comes first."
     encoding = con.info.parameter_status("server_encoding")
     if encoding != "UTF8": raise _driver().psycopg.DatabaseError(
@@ -1483,6 +1596,7 @@ def _prepare_server(con: Any, schema: str, quoted: str) -> None:
         version = _server_version(con, schema, quoted)
         if version == len(_POSTGRES_SCHEMA): return
         if not _exists(con, schema): con.execute(f"CREATE SCHEMA {quoted}")
+        if version: _stop_writers(con, quoted, timeout)
         for statements in _POSTGRES_SCHEMA[version:]:
             for statement in statements.split(";\n\n"): con.execute(_postgres_sql(statement, quoted))
         sql = "UPDATE workflow_schema SET version = ?" if version else "INSERT INTO workflow_schema VALUES (?)"
@@ -1502,6 +1616,23 @@ def _server_version(con: Any, schema: str, quoted: str) -> int:
         f"schema version {version} is newer than {len(_POSTGRES_SCHEMA)}, the newest that this release of "
         "cjm_workflow_state supports: install a newer release")
     return int(version)
+
+# %% ../nbs/state_store.ipynb #stop-writers
+def _stop_writers(con: Any, quoted: str, timeout: float) -> None:
+    "Lock the sessions against writers until the end of the transaction."
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            with con.transaction():  # a savepoint
+                con.execute("SET LOCAL lock_timeout = 200")
+                con.execute(_postgres_sql("LOCK TABLE workflow_session IN SHARE ROW EXCLUSIVE MODE", quoted))
+                con.execute("SET LOCAL lock_timeout = 0")
+            return
+        except _driver().psycopg.errors.LockNotAvailable as error:
+            if time.monotonic() > deadline: raise _driver().psycopg.OperationalError(
+                f"other processes have been writing for longer than timeout={timeout} seconds, so the tables could not "
+                "be upgraded: end their edit blocks") from error
+        time.sleep(0.3)
 
 # %% ../nbs/state_store.ipynb #pool
 _IDLE = 600  # seconds; a router on the way may forget a connection that has been idle for longer
@@ -1640,6 +1771,13 @@ class _Postgres:
     TIME_TEXT = "to_char(to_timestamp({} / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
     LOCK = "SELECT 1 FROM workflow_session WHERE flow_id = ? AND session_id = ? FOR UPDATE"
     NEXT_TIME = f"greatest(updated + 1, {_CLOCK})"
+    INDEXED_BY, STEP_KEY = "", "left({}, 100)"
+    CONTAINS = "strpos(lower(label), lower(? COLLATE \"C\")) > 0"
+    METADATA = """(SELECT '{' || string_agg(key || ':' || value, ',' ORDER BY position) || '}'
+        FROM workflow_metadata WHERE session = id)"""
+    PLANNER = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in dict(
+        jit="off", plan_cache_mode="force_custom_plan", enable_hashjoin="off", enable_mergejoin="off",
+        max_parallel_workers_per_gather=0).items())
 
     def __init__(self,
         conninfo: str, schema: str, timeout: float, synchronous: str,
@@ -1665,7 +1803,8 @@ class _Postgres:
 
     def open(self) -> None:
         _forks.add(self)
-        with self.errors, self.connect(self.timeout) as con: _prepare_server(con, self.schema, self.quoted)
+        with self.errors, self.connect(self.timeout) as con:
+            _prepare_server(con, self.schema, self.quoted, self.timeout)
 
     def close(self) -> None:
         if any(lock.held_here for lock in self.writes):
@@ -1783,6 +1922,7 @@ class _Postgres:
             time.sleep(0.05)
 
 # %% ../nbs/state_store.ipynb #selection
+_Sql = tuple[str, tuple[Any, ...]] # a statement, or a part of one, and the values of its `?`
 _MAX_NAMES = 500  # keys named in one statement; for more, all keys are read, and those that are wanted are picked
 _WHERE_SESSION = "FROM workflow_session WHERE flow_id = ? AND session_id = ?"
 _SESSION_ID = f"(SELECT id {_WHERE_SESSION})"
@@ -1853,6 +1993,9 @@ _AT_PATH = "WHERE session = ? AND k1 = ? AND k2 = ? AND k3 = ?"
 _CHANGE_VALUE = f"UPDATE workflow_value SET value = ? {_AT_PATH}"  # faster: the index of positions is not touched
 _MOVE_VALUE = f"UPDATE workflow_value SET position = ? {_AT_PATH}"
 _DELETE_VALUE = f"DELETE FROM workflow_value {_AT_PATH}"
+_SELECT_METADATA = "SELECT position, key, value FROM workflow_metadata WHERE session = ? ORDER BY position"
+_DELETE_METADATA = "DELETE FROM workflow_metadata WHERE session = ? AND position = ?"
+_INSERT_METADATA = "INSERT INTO workflow_metadata (session, position, key, value, term) VALUES (?, ?, ?, ?, ?)"
 _COPY_VALUES = """
 INSERT INTO workflow_value (session, k1, k2, k3, position, value)
 SELECT ?, k1, k2, k3, 256 * row_number() OVER (ORDER BY position), value FROM workflow_value WHERE session = ?"""
@@ -1940,12 +2083,15 @@ class _UndoLimit(NamedTuple):
     depth: int
     max_bytes: Optional[int]
 
+_Metadata = dict[str, tuple[int, str]]  # key -> position, value; both texts are JSON
+
 class _Transaction:
     "One write."
     session: _Session
     rows: _Rows # those that `find` loaded
     undo_rows: Sequence[Any] = () # the rows of the undo statement that `find` sent along
     complete: Optional[_Path] = None # the scope, if `find` loaded all of its rows
+    metadata_changed = False
 
     def __init__(self,
         db: _Engine,
@@ -1970,7 +2116,7 @@ class _Transaction:
     def find(self,
         flow_id: str, session_id: str,
         names: Optional[Collection[str]] = (), # Keys of the scope whose rows to load; `None`: all
-        create: bool = False,
+        create: bool = False, # Create it if the options allow that
         undo: Optional[tuple[str, Sequence[Any]]] = None # Statement for undo rows; a labelled write reads the newest
     ) -> bool: # Whether there is such a session
         options, ids = self.options, (flow_id, session_id)
@@ -1981,6 +2127,8 @@ class _Transaction:
         if undo: statements.append(undo)
         while True:
             found, *undo_rows = self.lock_and_read(ids, statements)
+            if create and not found and not options.create:
+                raise LookupError(f"flow {flow_id!r} has no session {session_id!r}, and create=False")
             self.check_revision(found[0][1] if found else 0)
             if found or not create: break
             if self.insert(flow_id, session_id): return True  # else another process has just created it
@@ -2011,6 +2159,24 @@ class _Transaction:
             WHERE id = ?""", *columns.values(), self.session.now, growth, self.session.id)
 
     def delete_session(self) -> None: self.execute("DELETE FROM workflow_session WHERE id = ?", self.session.id)
+
+    # -- its metadata
+
+    def load_metadata(self) -> _Metadata:
+        found = self.execute(_SELECT_METADATA, self.session.id).fetchall()
+        return {key: (position, value) for position, key, value in found}
+
+    def save_metadata(self, flow_id: str, old: _Metadata, texts: dict[str, str]) -> None:
+        "Write the keys that differ."
+        before = [old[key][0] if key in old else None for key in texts]
+        positions = _increasing_positions(before, self.session.unused_positions)
+        new = {key: (position, texts[key]) for key, position in zip(texts, positions)}
+        self.metadata_changed = old != new
+        for key, row in old.items():
+            if new.get(key) != row: self.execute(_DELETE_METADATA, self.session.id, row[0])
+        for key, row in new.items():
+            if old.get(key) == row: continue
+            self.execute(_INSERT_METADATA, self.session.id, row[0], key, row[1], _metadata_term(flow_id, key, row[1]))
 
     # -- its rows
 
@@ -2076,6 +2242,7 @@ class _Transaction:
             for step in filter(_is_step, (*cleared, *deleted)):
                 forgotten += self.execute(_DELETE_UNDO, self.session.id, step).rowcount
         elif changed: self.record(old, new)
+        changed = changed or self.metadata_changed
         if not (changed or forgotten or columns or not self.session.revision): return self.session.revision
         self.save(old, new, **columns)
         return self.session.revision + 1
@@ -2208,6 +2375,21 @@ def _value_from(
         part = {key: below for key, below in (_split_object(part) or {}).items() if key in wanted}
     return _loads(_tree_text(part))
 
+@lru_cache
+def _summary_columns(time_text: str, label: str = "label") -> str:
+    "SQL for the fields of a `SessionSummary` between the flow and the metadata."
+    size = "CASE WHEN state_size > 0 THEN state_size + 1 ELSE 2 END"
+    created, updated = map(time_text.format, ("created", "updated"))
+    return f"session_id, {label}, current_step, {created}, {updated}, {size}, revision"
+
+def _load_object(text: str) -> Dict[str, Any]:
+    value = _loads(text)
+    if not isinstance(value, dict): raise TypeError("not an object")
+    return value
+
+def _metadata_value(stored: _Metadata) -> Dict[str, Any]:
+    return {json.loads(key): json.loads(value) for key, (_, value) in stored.items()}
+
 def _load_keys(keys: str) -> list[str]: return [key + "" for key in json.loads(keys)]  # TypeError unless they are texts
 
 def _undo_history_from(found: Iterable[tuple[int, str, str, str]]) -> UndoHistory:
@@ -2226,12 +2408,12 @@ def _session_parts(keys: Optional[list[str]], steps: Optional[list[str]]) -> tup
     return f" AND ({own_rows} OR {_STEP_KEYS if steps is None else any_of(scopes)})", own + scopes
 
 def _snapshot_from(
-    columns: Sequence[Any], # Of a `SessionSummary`
+    columns: Sequence[Any], # Of a `SessionSummary`; the last one is JSON, or `None`
     found: list[Any], # Rows of the values
     undo: list[Any], # Scope and columns of all undo entries
     requested_keys: Optional[Collection[str]], requested_steps: Optional[list[str]]
 ) -> SessionSnapshot:
-    state, steps = _loads(_tree_text(_build_tree(found))), {}
+    state, steps, metadata = _loads(_tree_text(_build_tree(found))), {}, _load_object(columns[8] or "{}")
     for key in [key for key in state if key.startswith(_STEP_PREFIX) and key != _STEP_PREFIX]:
         step, value = key[len(_STEP_PREFIX):], state.pop(key)
         if requested_steps is None or step in requested_steps: steps[step] = value
@@ -2239,17 +2421,18 @@ def _snapshot_from(
     scopes: dict[str, list[Any]] = {}
     for scope, *entry in undo: scopes.setdefault(scope, []).append(entry)
     histories = {scope: _undo_history_from(entries) for scope, entries in scopes.items()}
-    return SessionSnapshot(*[*columns, state, steps, histories, requested_steps])
+    return SessionSnapshot(*[*columns[:8], metadata, state, steps, histories, requested_steps])
 
 # %% ../nbs/state_store.ipynb #session-edit
 class SessionEdit:
     "A session inside an `edit_session` block. Each part is loaded when it is first used; only what changed is written."
-    __slots__ = "_tx", "_parts", "_columns", "_revision", "_pid", "_ended"
+    __slots__ = "_tx", "_parts", "_columns", "_metadata", "_revision", "_pid", "_ended"
 
     def __init__(self, tx: _Transaction) -> None:
         self._tx, self._revision, self._pid, self._ended = tx, tx.session.revision, os.getpid(), False
         self._parts: dict[_Path, tuple[_Rows, Dict[str, Any]]] = {}
         self._columns = {"current_step": tx.session.current_step, "label": tx.session.label}
+        self._metadata: Optional[tuple[_Metadata, Dict[str, Any]]] = None
 
     @property
     def state(self) -> Dict[str, Any]:
@@ -2259,6 +2442,15 @@ class SessionEdit:
     def step(self, step_id: str) -> Dict[str, Any]:
         "The state of one step. Change this dict in place; a step that stays empty is not created."
         return self._part(_step_scope(step_id))
+
+    @property
+    def metadata(self) -> Dict[str, Any]:
+        "What lists show and search. Change this dict in place."
+        tx = self._require_open()._tx
+        if self._metadata is None:
+            with tx.db.errors: old = tx.load_metadata()
+            self._metadata = old, tx.db.errors.read_stored(_metadata_value, old)
+        return self._metadata[1]
 
     @property
     def current_step(self) -> Optional[str]:
@@ -2334,6 +2526,215 @@ class _EditBlock(Generic[_Part]):
     def __getitem__(self, key: Any) -> NoReturn: raise TypeError(self._hint())
     def __setitem__(self, key: Any, value: Any) -> NoReturn: raise TypeError(self._hint())
     def __delitem__(self, key: Any) -> NoReturn: raise TypeError(self._hint())
+
+# %% ../nbs/state_store.ipynb #cursor
+def _encode_cursor(flow_id: str, order_by: str, descending: bool, value: Union[str, int, None], id: int) -> str:
+    data = _dumps([order_by, descending, value, id]).encode()
+    checksum = zlib.crc32(flow_id.encode() + data).to_bytes(4, "big")
+    return urlsafe_b64encode(checksum + data).decode().rstrip("=")
+
+def _decode_cursor(cursor: Any, flow_id: str, order_by: str, descending: bool) -> tuple[Union[str, int, None], int]:
+    "The sort value and the row id."
+    try:
+        order, direction, value, id = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[4:])
+        kinds = (int,) if order in ("updated_at", "created_at") else (str, type(None))
+        if _encode_cursor(flow_id, order, direction, value, id) != cursor: raise ValueError
+        if type(value) not in kinds or type(id) is not int: raise ValueError
+        if max(abs(number) for number in (value, id) if isinstance(number, int)) >= 2 ** 63: raise ValueError
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError(f"after must be the cursor of a session of flow {flow_id!r}, not {cursor!r:.80}") from None
+    if (order, direction) != (order_by, descending): raise ValueError(
+        f"after is a cursor of order_by={order!r}, descending={direction}: list in that order, or begin again")
+    return value, id
+
+# %% ../nbs/state_store.ipynb #order
+_FLOWS = """
+WITH RECURSIVE flow (id) AS (  -- each step jumps to the next flow in the index
+    SELECT * FROM (SELECT flow_id FROM workflow_session ORDER BY flow_id LIMIT 1) AS first
+    UNION ALL
+    SELECT (SELECT flow_id FROM workflow_session WHERE flow_id > flow.id ORDER BY flow_id LIMIT 1)
+    FROM flow WHERE flow.id IS NOT NULL)"""
+_NEWEST_FLOWS = f"""
+{_FLOWS} SELECT id, (SELECT max(updated) FROM workflow_session WHERE flow_id = few.id) AS newest
+FROM (SELECT id FROM flow WHERE id IS NOT NULL LIMIT 1000) AS few ORDER BY newest DESC LIMIT 10"""
+_COUNTED = 10_000 # sessions that the table in Jupyter counts
+_SHORT_LABEL = f"CASE WHEN length(label) > {_MAX_LABEL} THEN substr(label, 1, {_MAX_LABEL}) ELSE label END"
+_ORDERS = {  # SQL of the sort value, and the index that has the order
+    "updated_at": ("updated", "workflow_session_listing"),
+    "created_at": ("created", "workflow_session_created"),
+    "label": (_SHORT_LABEL, ""),
+    "current_step": ("", "workflow_session_step")}
+
+class _Order(NamedTuple):
+    "An order of a list."
+    column: str # SQL of the sort value
+    descending: bool
+    index_name: str # the index that has this order; "" if there is none
+    nullable: bool # whether a session may have no sort value
+    sql: str # for ORDER BY
+
+    def ranges_after(self, value: Union[str, int, None], id: int) -> list[_Sql]:
+        "Conditions for the sessions after that one, in this order."
+        column, beyond = self.column, "<" if self.descending else ">"
+        if value is None: return [
+            (f"{column} IS NULL AND id {beyond} ?", (id,)), *([] if self.descending else [(f"{column} >= ''", ())])]
+        ranges: list[_Sql] = [(f"{column} = ? AND id {beyond} ?", (value, id)), (f"{column} {beyond} ?", (value,))]
+        return ranges + [(f"{column} IS NULL", ())] * (self.nullable and self.descending)
+
+@lru_cache
+def _order(step_key: str, order_by: str, descending: bool) -> _Order:
+    column, index = _ORDERS[order_by]
+    column, nullable = column or step_key.format("current_step"), order_by in ("label", "current_step")
+    direction = "DESC" if descending else "ASC"
+    nulls = f" NULLS {'LAST' if descending else 'FIRST'}" if nullable else ""
+    return _Order(column, descending, index, nullable, f"{column} {direction}{nulls}, id {direction}")
+
+# %% ../nbs/state_store.ipynb #filters
+class _Filters(NamedTuple):
+    "Which sessions of a flow are wanted."
+    flow_id: str
+    steps: Optional[list[str]] = None
+    label: Optional[str] = None # a part of it
+    terms: Sequence[bytes] = () # of the metadata
+
+    def condition(self, db: _Engine) -> _Sql:
+        "What a row `s` must meet."
+        tests: list[_Sql] = [
+            ("(SELECT true FROM workflow_metadata m WHERE m.term = ? AND m.session = s.id LIMIT 1)", (term,))
+            for term in self.terms]
+        if self.steps is not None: tests.append((f"current_step IN ({_marks(self.steps)})", tuple(self.steps)))
+        if self.label is not None: tests.append((db.CONTAINS, (self.label,)))
+        if not tests: return "", ()
+        values = tuple(value for _, given in tests for value in given)
+        return f" AND CASE WHEN {' AND '.join(sql for sql, _ in tests)} THEN true ELSE false END", values
+
+    def starts(self, db: _Engine) -> list[tuple[_Sql, _Filters]]:
+        "Statements for the ids of the sessions that one filter matches, each with the filters that are left to check."
+        found: list[tuple[_Sql, _Filters]] = []
+        for n, term in enumerate(self.terms):
+            others = [*self.terms[:n], *self.terms[n + 1:]]
+            sql = "SELECT session FROM workflow_metadata WHERE term = ?"
+            found.append(((sql, (term,)), self._replace(terms=others)))
+        if self.steps is not None:
+            table = f"workflow_session{db.INDEXED_BY.format('workflow_session_step')}"
+            keys = ",".join([db.STEP_KEY.format("?")] * len(self.steps)) or "NULL"
+            sql = (f"SELECT id AS session FROM {table} WHERE flow_id = ? "
+                   f"AND {db.STEP_KEY.format('current_step')} IN ({keys}) AND current_step IN ({_marks(self.steps)})")
+            found.append(((sql, (self.flow_id, *self.steps, *self.steps)), self._replace(steps=None)))
+        if not found and self.label is not None:
+            table = f"workflow_session{db.INDEXED_BY.format('workflow_session_listing')}"  # it contains the labels
+            sql = f"SELECT id AS session FROM {table} WHERE flow_id = ? AND {db.CONTAINS}"
+            found.append(((sql, (self.flow_id, self.label)), self._replace(label=None)))
+        return found
+
+def _marks(values: Sequence[Any]) -> str: return ",".join("?" * len(values)) or "NULL"
+
+# %% ../nbs/state_store.ipynb #listing
+_FEW = 2000    # sessions that are fetched and sorted without trying anything else
+_WALK = 10_000 # sessions that a walk looks at before it gives up
+
+@dataclass(frozen=True)
+class _Listing:
+    "A list of some sessions of a flow. Each statement is right by itself, whatever others write between two of them."
+    db: _Engine
+    filters: _Filters
+    order: _Order
+
+    def rows(self, limit: Optional[int], offset: int, after: Optional[tuple[Any, int]]) -> list[Any]:
+        "Columns, metadata, sort value and id of the sessions of a page."
+        starts = self.filters.starts(self.db)
+        if not starts: return self.walk(limit, offset, after)
+        number, few = self.rarest(starts, _FEW)
+        if not few and limit is not None and self.order.index_name:
+            if self.order.nullable: return self.walk(limit, offset, after)
+            found = self.walk(limit, offset, after, most=_WALK)
+            if len(found) == limit: return found
+            number, _ = self.rarest(starts, 50 * _FEW)
+        return self.fetch(starts[number], limit, offset, after)
+
+    def count(self) -> int:
+        starts = self.filters.starts(self.db)
+        sql, values = "SELECT count(*) FROM workflow_session WHERE flow_id = ?", (self.filters.flow_id,)
+        if starts:
+            start = starts[self.rarest(starts, 50 * _FEW)[0]]
+            found, given = self.found(start)
+            rest, more = start[1]._replace(terms=()).condition(self.db)
+            sql, values = f"{found} SELECT count(*) FROM found", given
+            if rest: sql, values = f"{sql} CROSS JOIN workflow_session s WHERE s.id = found.session{rest}", given + more
+        [[[number]]] = self.read((sql, values))
+        return int(number)
+
+    def read(self, *statements: _Sql) -> list[list[Any]]:
+        "The rows of each statement."
+        if not self.db.PLANNER or not self.filters.starts(self.db):
+            return self.db.read_all(*statements)
+        return self.db.read_all((self.db.PLANNER, ()), *statements)[1:]
+
+    def rarest(self, starts: list[tuple[_Sql, _Filters]], most: int) -> tuple[int, bool]:
+        "The filter to start with, and whether it matches fewer sessions than `most`."
+        if len(starts) == 1 and (most > _FEW or starts[0][1].label != self.filters.label): return 0, False
+        counts = ", ".join(f"(SELECT count(*) FROM ({sql} LIMIT {most}) AS few{n})"
+                           for n, ((sql, _), _) in enumerate(starts))
+        [[found]] = self.read((f"SELECT {counts}", tuple(value for (_, given), _ in starts for value in given)))
+        return found.index(min(found)), min(found) < most
+
+    def found(self, start: tuple[_Sql, _Filters]) -> _Sql:
+        "The sessions that all terms match, from the index alone."
+        (sql, values), rest = start
+        others = " AND ".join([
+            "EXISTS (SELECT 1 FROM workflow_metadata m WHERE m.term = ? AND m.session = d.session)"] * len(rest.terms))
+        where = f" WHERE {others}" if others else ""
+        return f"WITH found AS MATERIALIZED (SELECT session FROM ({sql}) AS d{where})", (*values, *rest.terms)
+
+    def fetch(self, start: tuple[_Sql, _Filters], *page: Any) -> list[Any]:
+        "Fetch all sessions of a start, and sort those that the other filters match."
+        limit, offset, after = page
+        found, given = self.found(start)
+        rest, more = start[1]._replace(terms=()).condition(self.db)
+        source = f"found CROSS JOIN workflow_session s WHERE s.id = found.session AND flow_id = ?{rest}"
+        sql, values = self.page((source, (self.filters.flow_id, *more)), limit, offset, self.beyond(after))
+        return self.read((f"{found} {sql}", given + values))[0]
+
+    def walk(self, limit: Optional[int], offset: int, after: Optional[tuple[Any, int]],
+        most: Optional[int] = None # Look at about this many sessions
+    ) -> list[Any]:
+        "Follow the order until the page is full."
+        table = f"workflow_session s{self.db.INDEXED_BY.format(self.order.index_name) if self.order.index_name else ''}"
+        rest, more = self.filters.condition(self.db)
+        ranges = self.order.ranges_after(*after) if after and self.order.index_name else [self.beyond(after)]
+        statements = []
+        for condition, given in ranges:
+            source = f"{table} WHERE flow_id = ?{f' AND {condition}' if condition else ''}"
+            values: tuple[Any, ...] = (self.filters.flow_id, *given)
+            if most and condition == ranges[-1][0]: source, values = self.end_after(most, source, values)
+            statements.append(self.page((source + rest, values + more), limit, offset, ("", ()), self.order.index_name))
+        found = self.read(*statements)
+        return found[0] if len(found) == 1 else list(islice(chain.from_iterable(found), limit))
+
+    def end_after(self, most: int, source: str, values: tuple[Any, ...]) -> _Sql:
+        "End a walk at the time of a session so far away: SQLite would read and sort all rows of a subquery with a LIMIT."
+        column, ends, default = self.order.column, ">=" if self.order.descending else "<=", "0"
+        if not self.order.descending: default = f"{2 ** 62}"
+        last = f"SELECT {column} FROM {source} ORDER BY {self.order.sql} LIMIT 1 OFFSET {most}"
+        return f"{source} AND {column} {ends} coalesce(({last}), {default})", values + values
+
+    def beyond(self, after: Optional[tuple[Any, int]]) -> _Sql:
+        "One condition for the sessions after the cursor."
+        if not after: return "", ()
+        ranges = self.order.ranges_after(*after)
+        values = tuple(value for _, given in ranges for value in given)
+        return f"({' OR '.join(sql for sql, _ in ranges)})", values
+
+    def page(self, source: _Sql, limit: Optional[int], offset: int, beyond: _Sql, is_sorted: object = False) -> _Sql:
+        "A part of the sessions of `source`. If they must be sorted first, only then is the metadata read."
+        # both numbers are part of the text: with values, a server would plan the statement anew each time
+        by = f"ORDER BY {self.order.sql}"
+        cut = f"{by} LIMIT {sys.maxsize if limit is None else limit:d} OFFSET {offset:d}"
+        more = f" AND {beyond[0]}" if beyond[0] else ""
+        columns = f"{_summary_columns(self.db.TIME_TEXT, _SHORT_LABEL)}, {self.db.METADATA}, {self.order.column}, id"
+        values = *source[1], *beyond[1]
+        if is_sorted: return f"SELECT {columns} FROM {source[0]}{more} {cut}", values
+        return f"SELECT {columns} FROM (SELECT s.* FROM {source[0]}{more} {cut}) AS page {by}", values
 
 # %% ../nbs/state_store.ipynb #options-check
 def _check_db_path(db_path: Any) -> None:
@@ -2464,15 +2865,17 @@ def _restore(db: _SQLite, src: Path) -> None:
 # %% ../nbs/state_store.ipynb #problems
 def _problems(db: _Engine) -> Iterator[str]:
     "What is wrong with the sessions, a sentence for each problem."
-    for table in ("workflow_value", "workflow_undo"):
+    for table in ("workflow_value", "workflow_undo", "workflow_metadata"):
         [[orphans]] = db.read(f"SELECT count(*) FROM {table} WHERE session NOT IN (SELECT id FROM workflow_session)")
         if orphans: yield f"{table}: {orphans} rows belong to no session"
     for id, in db.read("SELECT id FROM workflow_session ORDER BY id"):
-        sessions, found, undo = db.read_all(  # one snapshot, because others may be writing
+        sessions, found, undo, metadata = db.read_all(  # one snapshot, because others may be writing
             ("SELECT flow_id, session_id, state_size FROM workflow_session WHERE id = ?", (id,)),
-            (f"{_SELECT_ROWS}?", (id,)), ("SELECT label, entry, keys FROM workflow_undo WHERE session = ?", (id,)))
+            (f"{_SELECT_ROWS}?", (id,)), ("SELECT label, entry, keys FROM workflow_undo WHERE session = ?", (id,)),
+            ("SELECT key, value, term FROM workflow_metadata WHERE session = ?", (id,)))
         for flow_id, session_id, size in sessions:
-            for what in _session_problems(size, found, undo): yield f"flow {flow_id!r}, session {session_id!r}: {what}"
+            for what in chain(_session_problems(size, found, undo), _metadata_problems(flow_id, metadata)):
+                yield f"flow {flow_id!r}, session {session_id!r}: {what}"
 
 def _session_problems(size: int, found: list[Any], undo: list[Any]) -> Iterator[str]:
     try: json.loads(_tree_text(_build_tree(found)))
@@ -2484,10 +2887,15 @@ def _session_problems(size: int, found: list[Any], undo: list[Any]) -> Iterator[
         try: _Action.unpack(entry), _load_keys(keys)
         except _ErrorContext.unreadable as error: yield f"undo entry {label!r} can't be read ({error})"
 
-# %% ../nbs/state_store.ipynb #class
-_ORDERS = {"updated_at": "updated {0}, id {0}", "created_at": "created {0}, id {0}",
-           "label": "label {0} NULLS {1}, id {0}", "current_step": "current_step {0} NULLS {1}, id {0}"}
+# %% ../nbs/state_store.ipynb #metadata-problems
+def _metadata_problems(flow_id: str, found: list[Any]) -> Iterator[str]:
+    for key, value, term in found:
+        try: whole = _metadata_term(flow_id, _dumps(json.loads(key)), _dumps(json.loads(value)))
+        except _ErrorContext.unreadable as error: yield f"the metadata can't be read ({error})"
+        else:
+            if term != whole: yield f"lists do not find the metadata key {key}"
 
+# %% ../nbs/state_store.ipynb #class
 class WorkflowStateStore:
     "What the stores of all engines have in common: where each person is in each workflow, and how to undo."
     Error: type[Exception] # The driver's exception classes, as PEP 249 suggests for connections
@@ -2520,7 +2928,7 @@ class WorkflowStateStore:
     def _check_texts(self, **texts: Any) -> None:
         for argument, text in texts.items():
             if text is not None or argument not in ("label", "current_step"):
-                _check_text(argument, text, min_length=int(argument not in ("label", "undo_group")))
+                _check_text(argument, text, min_length=int(argument not in ("label", "label_contains", "undo_group")))
 
     def _check_paths(self, argument: str, paths: Iterable[_Path]) -> None:
         "Refuse paths that the database can't store."
@@ -2535,15 +2943,42 @@ class WorkflowStateStore:
     def _transaction(self, connection: Any, options: _WriteOptions = _WriteOptions()) -> _Transaction:
         return _Transaction(self._db, connection, options, self._undo_limit)
 
-    def _summaries(self, rest: str, *values: Any) -> List[SessionSummary]:
-        rows = self._db.read(f"SELECT {self._summary_columns} FROM workflow_session {rest}", *values)
-        return [SessionSummary(*row) for row in rows]
+    def _load_metadata(self, text: Optional[str]) -> Dict[str, Any]:
+        return {} if text is None else self._db.errors.read_stored(_load_object, text)
 
-    @property
-    def _summary_columns(self) -> str:
-        times = ", ".join(map(self._db.TIME_TEXT.format, ("created", "updated")))
-        size = "CASE WHEN state_size > 0 THEN state_size + 1 ELSE 2 END"
-        return f"flow_id, session_id, label, current_step, {times}, {size}, revision"
+    def _summaries(self,
+        rows: Iterable[Any], flow_id: str, order_by: str = "updated_at", descending: bool = True
+    ) -> List[SessionSummary]:
+        "From what a listing returns; each with its place, for a cursor."
+        sessions = []
+        for session_id, label, step, created, updated, size, revision, metadata, value, id in rows:
+            session = SessionSummary(flow_id, session_id, label, step, created, updated, size, revision,
+                                     {} if metadata is None else self._load_metadata(metadata))
+            session._place = order_by, descending, value, id
+            sessions.append(session)
+        return sessions
+
+    def _listing(self,
+        flow_id: Any, current_step: Any, label_contains: Any, metadata: Any, order_by: Any = "updated_at",
+        descending: Any = True
+    ) -> _Listing:
+        "A list with its filters, validated."
+        self._check_texts(flow_id=flow_id)
+        if label_contains is not None: self._check_texts(label_contains=label_contains)
+        steps = [current_step] if isinstance(current_step, str) else current_step
+        if steps is not None:
+            if not isinstance(steps, Iterable): raise TypeError(
+                f"current_step must be a str or a list of str, not {type(steps).__name__}")
+            steps = list(dict.fromkeys(steps))
+            for step in steps: self._check_texts(current_step=_checked_step(step))
+            if len(steps) > _MAX_NAMES: raise ValueError(
+                f"current_step can have {_MAX_NAMES} steps at most, not {len(steps)}")
+        texts = {} if metadata is None else _metadata_texts("metadata", metadata)
+        terms = [_metadata_term(flow_id, key, value) for key, value in texts.items()]
+        if order_by not in list(_ORDERS):
+            raise ValueError(f"order_by must be one of {', '.join(_ORDERS)}, not {order_by!r}")
+        order = _order(self._db.STEP_KEY, order_by, bool(descending))
+        return _Listing(self._db, _Filters(flow_id, steps, label_contains, terms), order)
 
     @property
     def _entry_columns(self) -> str: return f"undone, label, {self._db.TIME_TEXT.format('created')}, keys"
@@ -2565,8 +3000,7 @@ class WorkflowStateStore:
         scope = options.scope
         texts, removed = self._flatten("updates", updates, scope), _check_keys("remove", remove)
         names = {path[len(scope)]: None for path in texts}
-        both = [json.loads(name) for name in removed if name in names]
-        if both: raise ValueError(f"in both updates and remove: {', '.join(map(repr, both))}")
+        _check_disjoint(names, removed)
         if scope: texts, names = {scope: "{}", **texts}, {"": None, **names}
         with self._db.write() as connection:
             tx = self._transaction(connection, options)
@@ -2601,8 +3035,12 @@ class WorkflowStateStore:
             finally: edit._ended = True
             texts, columns = edit._texts(self._flatten), edit._changed_columns()
             self._check_texts(**columns)
+            _check_label(columns.get("label"))
+            stored, metadata = edit._metadata or ({}, {})
+            pairs = _metadata_texts("metadata", metadata)
             with errors:
-                if not tx.session.revision and not columns and not any(texts.values()): return tx.delete_session()
+                if not (tx.session.revision or columns or pairs or any(texts.values())): return tx.delete_session()
+                tx.save_metadata(flow_id, stored, pairs)
                 old: _Rows = {}
                 new: _Rows = {}
                 unused = tx.session.unused_positions
@@ -2656,14 +3094,19 @@ class WorkflowStateStore:
     def create_session(self,
         flow_id: str, # Kind of workflow
         session_id: Optional[str] = None, # Its id; `None`: a new UUID4
-        label: Optional[str] = None # Name for people
+        label: Optional[str] = None, # Name for people, of at most 1,000 characters
+        *,
+        metadata: Optional[Dict[str, Any]] = None # What lists show and search, as in `set_session_metadata`
     ) -> str: # The session's id
         "Create an empty session. Raises `store.IntegrityError` if the session exists."
         if session_id is None: session_id = str(uuid.uuid4())
         self._check(flow_id, session_id, label=label)
+        _check_label(label)
+        texts = {} if metadata is None else _metadata_texts("metadata", metadata)
         with self._db.write() as connection:
             tx = self._transaction(connection)
             if not tx.insert(flow_id, session_id, label): raise self._exists_error(flow_id, session_id)
+            if texts: tx.save_metadata(flow_id, {}, texts)
             tx.bump()
         return session_id
 
@@ -2678,22 +3121,52 @@ class WorkflowStateStore:
     def get_session_summary(self, flow_id: str, session_id: str) -> Optional[SessionSummary]:
         "Everything about a session except its state, which is not read; `None` if there is no such session."
         self._check(flow_id, session_id)
-        found = self._summaries("WHERE flow_id = ? AND session_id = ?", flow_id, session_id)
-        return found[0] if found else None
+        sql = f"SELECT {_summary_columns(self._db.TIME_TEXT)}, {self._db.METADATA} {_WHERE_SESSION}"
+        found = self._db.read(sql, flow_id, session_id)
+        return SessionSummary(*[flow_id, *found[0][:-1], self._load_metadata(found[0][-1])]) if found else None
 
     def set_session_label(self,
         flow_id: str,
         session_id: str,
-        label: Optional[str], # Name for people; `None` removes the label
+        label: Optional[str], # Name for people, of at most 1,000 characters; `None` removes the label
         *,
         expected_revision: Optional[int] = None # As in `update_state`
     ) -> None:
         "Rename a session. Does nothing if there is no such session."
         options = _WriteOptions(expected_revision=expected_revision)
         self._check(flow_id, session_id, options, label=label)
+        _check_label(label)
         with self._db.write() as connection:
             tx = self._transaction(connection, options)
             if tx.find(flow_id, session_id) and tx.session.label != label: tx.bump(label=label)
+
+    def set_session_metadata(self,
+        flow_id: str,
+        session_id: str,
+        updates: Dict[str, Any], # Keys and their new values: each a `str`, `int`, `float`, `bool` or `None`
+        *,
+        remove: Iterable[str] = (), # Keys to delete; keys that do not exist are ignored
+        expected_revision: Optional[int] = None # As in `update_state`
+    ) -> None:
+        """Merge `updates` into what lists show and search. Does nothing if there is no such session.
+
+        Raises `ValueError` if the result has more than 4,096 bytes of JSON. Example:
+
+            store.set_session_metadata("review", sid, {"status": "done"}, remove=["reviewer"])
+            store.list_sessions("review", metadata={"owner": "ana", "status": "done"})
+        """
+        options = _WriteOptions(expected_revision=expected_revision)
+        self._check(flow_id, session_id, options)
+        texts, removed = _metadata_texts("updates", updates), _check_keys("remove", remove)
+        _check_disjoint(texts, removed)
+        with self._db.write() as connection:
+            tx = self._transaction(connection, options)
+            if not tx.find(flow_id, session_id): return
+            old = tx.load_metadata()
+            new = {key: value for key, (_, value) in old.items() if key not in removed} | texts
+            _check_metadata_size("metadata", new)
+            tx.save_metadata(flow_id, old, new)
+            if tx.metadata_changed: tx.bump()
 
     def delete_session(self,
         flow_id: str,
@@ -2718,7 +3191,7 @@ class WorkflowStateStore:
         *,
         expected_revision: Optional[int] = None # As in `update_state`
     ) -> None:
-        "Empty a session, keeping its label and `created_at`. Does nothing if there is no such session."
+        "Empty a session, keeping its label, metadata and `created_at`. Does nothing if there is no such session."
         options = _WriteOptions(expected_revision=expected_revision)
         self._check(flow_id, session_id, options)
         with self._db.write() as connection:
@@ -2738,13 +3211,14 @@ class WorkflowStateStore:
         to_session_id: Optional[str] = None, # Its id; `None`: a new UUID4
         label: Optional[str] = None # Its label; `None`: the same label
     ) -> str: # The copy's session id
-        """Copy state, steps and current step of a session, without its undo, into a new session.
+        """Copy state, steps, current step and metadata of a session, without its undo, into a new session.
 
         Raises `LookupError` if there is no such session, and `store.IntegrityError` if the new one exists.
         """
         to_flow = flow_id if to_flow_id is None else to_flow_id
         to_session = str(uuid.uuid4()) if to_session_id is None else to_session_id
         self._check(flow_id, session_id, to_flow_id=to_flow, to_session_id=to_session, label=label)
+        _check_label(label)
         with self._db.write() as connection:
             source, target = self._transaction(connection), self._transaction(connection)
             if not source.find(flow_id, session_id):
@@ -2752,6 +3226,8 @@ class WorkflowStateStore:
             if not target.insert(to_flow, to_session, source.session.label if label is None else label):
                 raise self._exists_error(to_flow, to_session)
             target.execute(_COPY_VALUES, target.session.id, source.session.id)
+            metadata = source.load_metadata()
+            if metadata: target.save_metadata(to_flow, {}, {key: value for key, (_, value) in metadata.items()})
             sql = "SELECT state_size FROM workflow_session WHERE id = ?"
             [[size]] = source.execute(sql, source.session.id).fetchall()
             target.bump(size, current_step=source.session.current_step)
@@ -2777,12 +3253,12 @@ class WorkflowStateStore:
         only, values = _session_parts(wanted, step_ids)
         ids = flow_id, session_id
         summaries, found, undo = self._db.read_all(
-            (f"SELECT {self._summary_columns} {_WHERE_SESSION}", ids),
+            (f"SELECT {_summary_columns(self._db.TIME_TEXT)}, {self._db.METADATA} {_WHERE_SESSION}", ids),
             (_SELECT_ROWS + _SESSION_ID + only, (*ids, *values)),
             (f"SELECT scope, {self._entry_columns} FROM workflow_undo WHERE session = {_SESSION_ID} "
              "ORDER BY scope, seq", ids))
         if not summaries: return None
-        return self._db.errors.read_stored(_snapshot_from, summaries[0], found, undo, wanted, step_ids)
+        return self._db.errors.read_stored(_snapshot_from, (flow_id, *summaries[0]), found, undo, wanted, step_ids)
 
     # -- steps
 
@@ -2797,10 +3273,11 @@ class WorkflowStateStore:
         session_id: str,
         step_id: str, # Step that the person is on now
         *,
-        expected_revision: Optional[int] = None # As in `update_state`
+        expected_revision: Optional[int] = None, # As in `update_state`
+        create: bool = True # As in `update_state`
     ) -> None:
         "Move the person to a step. Creates the session if there is none."
-        options = _WriteOptions(expected_revision=expected_revision)
+        options = _WriteOptions(expected_revision=expected_revision, create=create)
         self._check(flow_id, session_id, options, step_id=step_id)
         with self._db.write() as connection:
             tx = self._transaction(connection, options)
@@ -2826,7 +3303,8 @@ class WorkflowStateStore:
         remove: Iterable[str] = (), # Top-level keys to delete; keys that do not exist are ignored
         expected_revision: Optional[int] = None, # Revision that the caller has read; 0: the session must not exist yet
         undo_label: Optional[str] = None, # Name of this change for undo; `None`: it can't be undone
-        undo_group: Optional[str] = None # Consecutive labelled changes of one group are undone together
+        undo_group: Optional[str] = None, # Consecutive labelled changes of one group are undone together
+        create: bool = True # Create the session if there is none; `False`: raise `LookupError`
     ) -> None:
         """Merge `updates` into the state. Creates the session if there is none.
 
@@ -2836,7 +3314,7 @@ class WorkflowStateStore:
             store.update_state("review", sid, {"cursor": 4})
             store.update_state("review", sid, {"title": "Lease"}, remove=["draft"], undo_label="Rename")
         """
-        options = _WriteOptions((), expected_revision, undo_label, undo_group)
+        options = _WriteOptions((), expected_revision, undo_label, undo_group, create)
         self._merge(flow_id, session_id, updates, remove, options)
 
     def edit_state(self,
@@ -2845,10 +3323,11 @@ class WorkflowStateStore:
         *,
         expected_revision: Optional[int] = None, # As in `update_state`
         undo_label: Optional[str] = None,
-        undo_group: Optional[str] = None
+        undo_group: Optional[str] = None,
+        create: bool = True
     ) -> ContextManager[Dict[str, Any]]: # The state; change it in place
         "Read the state, change it in the block, and write what changed, while nobody else can write."
-        options = _WriteOptions((), expected_revision, undo_label, undo_group)
+        options = _WriteOptions((), expected_revision, undo_label, undo_group, create)
         return self._edit_block("edit_state", self._edit, flow_id, session_id, options)
 
     def edit_session(self,
@@ -2857,7 +3336,8 @@ class WorkflowStateStore:
         *,
         expected_revision: Optional[int] = None, # As in `update_state`
         undo_label: Optional[str] = None, # Name of one action in the session's scope, over state and steps
-        undo_group: Optional[str] = None
+        undo_group: Optional[str] = None,
+        create: bool = True
     ) -> ContextManager[SessionEdit]:
         """Change any parts of a session in one transaction, while nobody else can write.
 
@@ -2869,7 +3349,7 @@ class WorkflowStateStore:
                 session.current_step = "review"
             session.revision  # the new one
         """
-        options = _WriteOptions((), expected_revision, undo_label, undo_group)
+        options = _WriteOptions((), expected_revision, undo_label, undo_group, create)
         return self._edit_block("edit_session", self._edit_session, flow_id, session_id, options)
 
     # -- step state
@@ -2893,10 +3373,11 @@ class WorkflowStateStore:
         remove: Iterable[str] = (), # As in `update_state`
         expected_revision: Optional[int] = None,
         undo_label: Optional[str] = None,
-        undo_group: Optional[str] = None
+        undo_group: Optional[str] = None,
+        create: bool = True
     ) -> None:
         "Merge `updates` into one step's state. Creates the session if there is none."
-        options = _WriteOptions(_step_scope(step_id), expected_revision, undo_label, undo_group)
+        options = _WriteOptions(_step_scope(step_id), expected_revision, undo_label, undo_group, create)
         self._merge(flow_id, session_id, updates, remove, options)
 
     def edit_step_state(self,
@@ -2906,10 +3387,11 @@ class WorkflowStateStore:
         *,
         expected_revision: Optional[int] = None, # As in `update_state`
         undo_label: Optional[str] = None,
-        undo_group: Optional[str] = None
+        undo_group: Optional[str] = None,
+        create: bool = True
     ) -> ContextManager[Dict[str, Any]]: # The step's state; change it in place
         "Read a step's state, change it in the block, and write what changed, while nobody else can write."
-        options = _WriteOptions(_step_scope(step_id), expected_revision, undo_label, undo_group)
+        options = _WriteOptions(_step_scope(step_id), expected_revision, undo_label, undo_group, create)
         return self._edit_block("edit_step_state", self._edit, flow_id, session_id, options)
 
     def clear_step_state(self,
@@ -2985,26 +3467,41 @@ class WorkflowStateStore:
         descending: bool = True,
         *,
         limit: Optional[int] = None, # Number of sessions at most; `None`: all
-        offset: int = 0 # Number of sessions to skip
+        offset: int = 0, # Number of sessions to skip
+        after: Optional[str] = None, # Begin after the session with this `cursor`
+        current_step: Union[str, Iterable[str], None] = None, # Only sessions on this step, or on one of these
+        label_contains: Optional[str] = None, # Only sessions with this text in their label; "a" also finds "A"
+        metadata: Optional[Dict[str, Any]] = None # Only sessions whose metadata has all of these values
     ) -> List[SessionSummary]:
-        "The sessions of one flow, newest first, without reading any state. Equal ones: the newest session first."
-        self._check_texts(flow_id=flow_id)
-        if order_by not in list(_ORDERS):
-            raise ValueError(f"order_by must be one of {', '.join(_ORDERS)}, not {order_by!r}")
-        most = _checked_count("limit", sys.maxsize if limit is None else limit, 0)
-        skip = _checked_count("offset", offset, 0)
-        order = _ORDERS[order_by].format(*("DESC", "LAST") if descending else ("ASC", "FIRST"))
-        # both numbers are part of the text: with values, a server would plan the statement anew each time
-        return self._summaries(f"WHERE flow_id = ? ORDER BY {order} LIMIT {most:d} OFFSET {skip:d}", flow_id)
+        """The sessions of one flow, newest first, without reading any state. Equal ones: the newest session first.
 
-    def count_sessions(self, flow_id: str) -> int:
-        "The number of sessions of a flow."
-        self._check_texts(flow_id=flow_id)
-        return int(self._db.read("SELECT count(*) FROM workflow_session WHERE flow_id = ?", flow_id)[0][0])
+        Raises `ValueError` if `after` is not a cursor of this flow and order. Example:
+
+            page = store.list_sessions("review", limit=50, metadata={"owner": "ana"})
+            more = store.list_sessions("review", limit=50, metadata={"owner": "ana"}, after=page[-1].cursor)
+        """
+        listing = self._listing(flow_id, current_step, label_contains, metadata, order_by, descending)
+        most, skip = None if limit is None else _checked_count("limit", limit, 0), _checked_count("offset", offset, 0)
+        place = None
+        if after is not None:
+            if skip: raise ValueError("pass after or offset, not both")
+            place = _decode_cursor(after, flow_id, order_by, bool(descending))
+            if isinstance(place[0], str): self._check_texts(label=place[0])
+        return self._summaries(listing.rows(most, skip, place), flow_id, order_by, bool(descending))
+
+    def count_sessions(self,
+        flow_id: str,
+        *,
+        current_step: Union[str, Iterable[str], None] = None, # As in `list_sessions`
+        label_contains: Optional[str] = None,
+        metadata: Optional[Dict[str, Any]] = None
+    ) -> int:
+        "The number of sessions of a flow, or of those that the filters match."
+        return self._listing(flow_id, current_step, label_contains, metadata).count()
 
     def list_flows(self) -> List[str]:
         "The flows that have sessions, in the order of their ids."
-        return [flow_id for flow_id, in self._db.read("SELECT DISTINCT flow_id FROM workflow_session ORDER BY flow_id")]
+        return [flow_id for flow_id, in self._db.read(f"{_FLOWS} SELECT id FROM flow WHERE id IS NOT NULL ORDER BY id")]
 
     # -- housekeeping
 
@@ -3031,9 +3528,12 @@ class WorkflowStateStore:
     def _repr_markdown_(self) -> str:
         "The ten newest sessions as a table."
         try:
-            table = _sessions_markdown(self._summaries("ORDER BY updated DESC, id DESC LIMIT 10"))
-            more = self._db.read("SELECT count(*) FROM workflow_session")[0][0] - 10
-            if more > 0: table += f"\n\n{more:,} more"
+            newest = [one for flow_id, _ in self._db.read(_NEWEST_FLOWS) for one in self.list_sessions(flow_id, limit=10)]
+            newest.sort(key=lambda one: one._place[2:], reverse=True)
+            table = _sessions_markdown(newest[:10])
+            more = self._db.read(f"SELECT count(*) FROM (SELECT 1 FROM workflow_session LIMIT {_COUNTED + 1}) AS few")[0][0]
+            if more > _COUNTED: table += f"\n\nmore than {_COUNTED - 10:,} more"
+            elif more > 10: table += f"\n\n{more - 10:,} more"
         except Exception as error: table = _escape_markdown(error)
         return f"{_escape_markdown(repr(self))}\n\n{table}"
 
@@ -3188,7 +3688,8 @@ _SELECT_SESSION = [
     f"SELECT label, current_step, created, updated, revision, state_size {_WHERE_SESSION}",
     f"SELECT k1, k2, k3, position, value FROM workflow_value WHERE session = {_SESSION_ID}",
     f"""SELECT scope, seq, undone, label, undo_group, created, keys, size, entry
-        FROM workflow_undo WHERE session = {_SESSION_ID}"""]
+        FROM workflow_undo WHERE session = {_SESSION_ID}""",
+    f"SELECT position, key, value, term FROM workflow_metadata WHERE session = {_SESSION_ID}"]
 _INSERT_UNDO = """
 INSERT INTO workflow_undo (session, scope, seq, undone, label, undo_group, created, keys, size, entry)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -3201,7 +3702,7 @@ def _read_session(store: WorkflowStateStore, *ids: str) -> list[list[Any]]:
 
 def _copy_session(source: WorkflowStateStore, target: WorkflowStateStore, flow_id: str, session_id: str) -> int:
     "The number of copied sessions: 0 if the target has the session already, or if it is gone."
-    session = columns, values, undo = _read_session(source, flow_id, session_id)
+    session = columns, values, undo, metadata = _read_session(source, flow_id, session_id)
     if not columns: return 0
     label, step = columns[0][:2]
     target._check(flow_id, session_id, label=label, current_step=step)
@@ -3217,6 +3718,7 @@ def _copy_session(source: WorkflowStateStore, target: WorkflowStateStore, flow_i
             f"flow {flow_id!r}, session {session_id!r} is already in the target with other content: delete one of them")
         for row in values: tx.execute(_UPSERT_VALUE, tx.session.id, *row)
         for row in undo: tx.execute(_INSERT_UNDO, tx.session.id, *row)
+        for row in metadata: tx.execute(_INSERT_METADATA, tx.session.id, *row)
         tx.execute(_SET_SESSION, *columns[0], tx.session.id)
     return 1
 

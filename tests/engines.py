@@ -97,7 +97,8 @@ class FileEngine(Engine):
         "All rows of all tables, and the schema."
         tables = 'workflow_session', 'workflow_value', 'workflow_undo'
         rows = [con.execute(f'SELECT * FROM {table} ORDER BY rowid').fetchall() for table in tables]
-        return [*rows, self.schema(con, name)]
+        metadata = con.execute('SELECT * FROM workflow_metadata ORDER BY session, position').fetchall()
+        return [*rows, metadata, self.schema(con, name)]
 
 
 class PostgresEngine(Engine):

@@ -67,6 +67,31 @@ def histories_of(snapshot):
     return snapshot._histories
 
 
+def set_steering(monkeypatch, few, walk):
+    "How many sessions a list fetches without trying anything else, and how many a walk looks at."
+    monkeypatch.setattr(state_store, '_FEW', few)
+    monkeypatch.setattr(state_store, '_WALK', walk)
+
+
+# of schema versions
+
+KEY_COLUMNS = state_store._KEY_COLUMNS
+
+
+def behave_like_release(version):
+    "Make this process know the schema versions up to this one alone, as an older release does. There is no way back."
+    del state_store._SCHEMA[version:], state_store._POSTGRES_SCHEMA[version:]
+
+
+def add_schema_version(monkeypatch, sqlite, postgres):
+    "Add a version that no release has: a list of statements for each engine."
+    monkeypatch.setattr(state_store, '_SCHEMA', [*state_store._SCHEMA, sqlite])
+    monkeypatch.setattr(state_store, '_POSTGRES_SCHEMA', [*state_store._POSTGRES_SCHEMA, ';\n\n'.join(postgres)])
+
+
+def set_key_columns(monkeypatch, names): monkeypatch.setattr(state_store, '_KEY_COLUMNS', names)
+
+
 # of an engine outside the package
 
 def create_tables(connection):

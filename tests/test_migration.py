@@ -4,6 +4,7 @@ import math
 import sqlite3
 from contextlib import closing
 
+import internals
 import pytest
 
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore
@@ -53,7 +54,7 @@ def test_a_view_replaces_the_table(path):
     assert (key, step, label) == ("f:s1", "x", "L")
     with SQLiteWorkflowStateStore(path) as store: assert list(json.loads(state).items()) == list(store.get_state("f", "s1").items())
     with pytest.raises(sqlite3.OperationalError, match="view"): query(path, "INSERT INTO workflow_state (flow_session_key) VALUES ('f:s2')")
-    assert query(path, "PRAGMA user_version") == [(1,)] and query(path, "PRAGMA integrity_check") == [("ok",)]
+    assert query(path, "PRAGMA user_version") == [(internals.SCHEMA_VERSION,)] and query(path, "PRAGMA integrity_check") == [("ok",)]
 
 def test_other_tables_in_the_file_stay(path):
     make(path, "CREATE TABLE notes (k TEXT REFERENCES workflow_state (flow_session_key) ON DELETE CASCADE, note TEXT)", "INSERT INTO notes VALUES ('f:s1', 'mine')",

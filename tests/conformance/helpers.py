@@ -8,22 +8,24 @@ import pytest
 F, S = 'f', 's'
 LONG = 'The tenant pays the rent on the first day of each month. ' * 60  # 3 KB: stored differently from short texts
 WRITE = {'expected_revision': None}
-LABELLED = {**WRITE, 'undo_label': None, 'undo_group': None}
+LABELLED = {**WRITE, 'undo_label': None, 'undo_group': None, 'create': True}
+FILTERS = {'current_step': None, 'label_contains': None, 'metadata': None}
 KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 
 # each method: its positional parameters, and its keyword-only parameters with their defaults
 METHODS = {
-    'create_session': (['flow_id', ('session_id', None), ('label', None)], {}),
+    'create_session': (['flow_id', ('session_id', None), ('label', None)], {'metadata': None}),
     'session_exists': (['flow_id', 'session_id'], {}),
     'get_session_summary': (['flow_id', 'session_id'], {}),
     'get_session': (['flow_id', 'session_id'], {'keys': None, 'steps': None}),
     'set_session_label': (['flow_id', 'session_id', 'label'], WRITE),
+    'set_session_metadata': (['flow_id', 'session_id', 'updates'], {'remove': (), **WRITE}),
     'delete_session': (['flow_id', 'session_id'], WRITE),
     'clear_state': (['flow_id', 'session_id'], WRITE),
     'reset_session': (['flow_id', 'session_id'], WRITE),
     'copy_session': (['flow_id', 'session_id'], {'to_flow_id': None, 'to_session_id': None, 'label': None}),
     'get_current_step': (['flow_id', 'session_id'], {}),
-    'set_current_step': (['flow_id', 'session_id', 'step_id'], WRITE),
+    'set_current_step': (['flow_id', 'session_id', 'step_id'], {**WRITE, 'create': True}),
     'get_state': (['flow_id', 'session_id'], {'keys': None}),
     'update_state': (['flow_id', 'session_id', 'updates'], {'remove': (), **LABELLED}),
     'edit_state': (['flow_id', 'session_id'], LABELLED),
@@ -35,8 +37,9 @@ METHODS = {
     'undo': (['flow_id', 'session_id', ('step_id', None)], {'count': 1, 'force': False, 'keep': False, **WRITE}),
     'redo': (['flow_id', 'session_id', ('step_id', None)], {'count': 1, 'force': False, 'keep': False, **WRITE}),
     'get_undo_history': (['flow_id', 'session_id', ('step_id', None)], {}),
-    'list_sessions': (['flow_id', ('order_by', 'updated_at'), ('descending', True)], {'limit': None, 'offset': 0}),
-    'count_sessions': (['flow_id'], {}),
+    'list_sessions': (['flow_id', ('order_by', 'updated_at'), ('descending', True)],
+                      {'limit': None, 'offset': 0, 'after': None, **FILTERS}),
+    'count_sessions': (['flow_id'], FILTERS),
     'list_flows': ([], {}),
     'prune_sessions': (['flow_id', 'older_than'], {}),
     'check': ([], {})}
@@ -44,6 +47,7 @@ METHODS = {
 VALID = {'flow_id': F, 'session_id': S, 'step_id': 'a', 'label': 'x', 'updates': {'n': 2}, 'older_than': timedelta(1)}
 ARGUMENTS = {name: {p: VALID[p] for p in positional if isinstance(p, str)} for name, (positional, _) in METHODS.items()}
 WRITE_METHODS = [name for name, (_, keyword_only) in METHODS.items() if 'expected_revision' in keyword_only]
+CREATING_METHODS = [name for name, (_, keyword_only) in METHODS.items() if 'create' in keyword_only]
 
 def call(store, method, **args):
     "Call a method with valid arguments; enter and leave the block that an edit method returns."

@@ -10,8 +10,10 @@ from .helpers import KEYWORD_ONLY, METHODS
 
 def test_session_summary_fields_and_their_order():
     assert [field.name for field in dataclasses.fields(SessionSummary)] == [
-        'flow_id', 'session_id', 'label', 'current_step', 'created_at', 'updated_at', 'state_size_bytes', 'revision']
-    assert SessionSummary('f', 's', None, None, '', '', 2).revision == 0
+        'flow_id', 'session_id', 'label', 'current_step', 'created_at', 'updated_at', 'state_size_bytes', 'revision',
+        'metadata']
+    summary = SessionSummary('f', 's', None, None, '', '', 2)
+    assert (summary.revision, summary.metadata, summary.cursor) == (0, {}, '')
 
 @pytest.mark.parametrize('name', METHODS)
 def test_parameter_names_order_and_defaults(store, name):

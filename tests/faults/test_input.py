@@ -281,9 +281,9 @@ EVIL = ["'; DROP TABLE workflow_session; --", '"; DELETE FROM workflow_value; --
         'char(39)', "'||(SELECT label FROM workflow_session)||'", '‘ OR 1=1', 'ʼ; DROP', '\uff07 OR 1=1']
 
 HARMLESS = {'flow_id': 'f', 'session_id': 's', 'step_id': 'a', 'label': 'x', 'updates': {'n': 2}, 'keys': ['n'], 'remove': ['m'], 'order_by': 'label',
-            'undo_label': 'x', 'undo_group': 'x', 'older_than': timedelta(0), 'steps': ['a'], 'to_flow_id': 'f2', 'to_session_id': 't'}
-NO_TEXT = {'self', 'descending', 'limit', 'offset', 'count', 'force', 'expected_revision'}
-SHAPES = {'updates': lambda evil: {evil: evil}, **dict.fromkeys(['keys', 'remove', 'steps'], lambda evil: [evil])}
+            'current_step': 'a', 'label_contains': 'x', 'metadata': {'n': 2}, 'undo_label': 'x', 'undo_group': 'x', 'older_than': timedelta(0), 'steps': ['a'], 'to_flow_id': 'f2', 'to_session_id': 't'}
+NO_TEXT = {'self', 'descending', 'limit', 'offset', 'after', 'count', 'force', 'expected_revision', 'create'}
+SHAPES = {**dict.fromkeys(['updates', 'metadata'], lambda evil: {evil: evil}), **dict.fromkeys(['keys', 'remove', 'steps'], lambda evil: [evil])}
 
 def evil_calls(evil):
     "Every public method with `evil` in one text argument after the other; a new argument without a value here is a KeyError."
