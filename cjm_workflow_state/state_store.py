@@ -26,16 +26,18 @@ import weakref
 import zlib
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
+from functools import lru_cache, partial, wraps
 from importlib import import_module
 from itertools import chain, count, islice
 from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Protocol, TypeVar, Union
+from typing import (
+    Any, AsyncContextManager, Concatenate, ContextManager, Coroutine, Dict, Generic, List, NamedTuple, Optional, ParamSpec,
+    Protocol, TypeVar, Union, overload)
 
 from .history import (
     DEFAULT_MAX_HISTORY_DEPTH, GONE, Field, Fields, _check_int, changed_fields, conflicting_fields, restore_fields)
@@ -700,6 +702,13 @@ class _Engine(Protocol):
     def creation_time(self, connection: Any, flow_id: Optional[str] = None) -> int:
         "The time now; with a flow, the time for a new session in it."
 
+    def data_version(self) -> Any:
+        """A value that is different after each commit, whoever made it; `None` if the database has no such value.
+
+        Only the thread that watches for changes calls it, twenty times a second while somebody waits. With `None`, that
+        thread reads the watched sessions each time.
+        """
+
     def check(self) -> list[str]:
         "What the database's own check reports, a sentence for each problem."
 
@@ -1018,21 +1027,22 @@ _READERS = 4  # connections for reading; each is opened when it is first needed
 
 class _Readers:
     "A few connections that read."
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
-        self.connect = connect
+    def __init__(self, connect: Callable[[], sqlite3.Connection], number: int = _READERS) -> None:
+        self.connect, self.number = connect, number
         self.free: queue.SimpleQueue[Optional[sqlite3.Connection]] = queue.SimpleQueue()  # `None`: not opened yet
-        self.withdrawn = _READERS
+        self.withdrawn, self.refills = number, 0
         self.refill()
 
     def refill(self) -> None:
         for _ in range(self.withdrawn): self.free.put(None)
         self.withdrawn = 0
+        self.refills += 1
 
     def withdraw(self, timeout: float) -> bool:
         "Close each connection as it becomes free, until `refill`; `False` if one is in use for longer than `timeout`."
         deadline = time.monotonic() + timeout
         try:
-            while self.withdrawn < _READERS:
+            while self.withdrawn < self.number:
                 con = self.free.get(timeout=max(0.0, deadline - time.monotonic()))
                 self.withdrawn += 1
                 if con: con.close()
@@ -1091,7 +1101,7 @@ class _SQLite:
     def reset(self) -> None:
         "No connection is open, and nobody waits for one."
         self.pid, self.lock, self.guard = os.getpid(), _WriteLock(self.name, self.timeout), _FileGuard(self.name)
-        self.readers = _Readers(self.connect)
+        self.readers, self.observer = _Readers(self.connect), _Readers(self.connect, 1)
         self.writer: Optional[sqlite3.Connection] = None
         self.writer_broken = False  # after an I/O error or a full disk: the next write reopens the connection
 
@@ -1122,14 +1132,18 @@ class _SQLite:
         return con
 
     def close_connections(self, timeout: float) -> bool:
-        "Close all, until `readers.refill`; `False` if a reader is in use for longer than `timeout`."
-        if not self.readers.withdraw(timeout) and not self.closed: return False
+        "Close all, until `refill`; `False` if a reader is in use for longer than `timeout`."
+        withdrawn = [readers.withdraw(timeout) for readers in (self.readers, self.observer)]
+        if not all(withdrawn) and not self.closed: return False
         if self.guard.failure:  # to close it, even when Python ends, would write an old log or delete a new one
             import ctypes
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.writer))
         elif self.writer: self.writer.close()  # the last connection to close moves the log into the file
         self.writer, self.guard.opened = None, None
         return True
+
+    def refill(self) -> None:
+        for readers in self.readers, self.observer: readers.refill()
 
     # -- open, close, fork
 
@@ -1144,13 +1158,13 @@ class _SQLite:
             if self.closed: return
             self.closed = f"the store is closed: {self.name}"
             self.close_connections(self.timeout)
-            self.readers.refill()  # a waiting reader learns that the store is closed; a busy one closes its connection
+            self.refill()  # a waiting reader learns that the store is closed; a busy one closes its connection
 
     def close_idle(self) -> None:
         if not self.lock.lock.acquire(blocking=False): return
         try:
             self.close_connections(0)
-            self.readers.refill()
+            self.refill()
         finally: self.lock.lock.release()
 
     def pause(self) -> tuple[bool, bool]:
@@ -1161,7 +1175,7 @@ class _SQLite:
     def resume(self, pause: tuple[bool, bool], in_child: bool) -> None:
         held, all_closed = pause
         if not in_child:
-            self.readers.refill()
+            self.refill()
             if held: self.lock.lock.release()
         elif all_closed:
             writer = self.writer  # a database in memory, of which the child has a copy
@@ -1171,6 +1185,7 @@ class _SQLite:
 
     def abandon(self) -> None:
         "This is a forked child, and its parent's connections are in use: using or closing them would harm the parent."
+        _forks.inherited.setdefault(self.name, []).append(self.observer.free)
         _forks.inherited.setdefault(self.name, []).append((self.writer, self.readers.free))
         self.reset()
         self.closed = f"{_FORKED}: {self.name}"
@@ -1229,6 +1244,14 @@ class _SQLite:
         self.errors.explain(error)
         code = getattr(error, "sqlite_errorcode", None) or 0
         self.writer_broken = bool(self.path) and code & 0xFF in _BROKEN and not self.guard.failure
+
+    def data_version(self) -> Any:
+        "A number that SQLite changes when another connection commits; a reopened connection begins a new count."
+        if self.path is None: return None
+        if self.pid != os.getpid(): self.abandon()
+        opened = self.observer.refills
+        with self.errors: [[(version,)]] = self.observer.read([("PRAGMA data_version", ())], self)
+        return opened, version
 
     def check(self) -> list[str]: return [text for text, in self.read("PRAGMA integrity_check") if text != "ok"]
 
@@ -1583,6 +1606,8 @@ class _Postgres:
             results = [con.execute(*statement) for statement in statements]
             con.execute("COMMIT")
         return [result.fetchall() for result in results]
+
+    def data_version(self) -> None: return None
 
     def check(self) -> list[str]: return []  # the server's files are its administrator's task (`pg_amcheck`)
 
@@ -2044,11 +2069,14 @@ def _check_db_path(db_path: Any) -> None:
         raise RuntimeError(f"cjm_workflow_state needs SQLite 3.35 or newer, this Python has {sqlite3.sqlite_version}")
     if os.path.isdir(path): raise IsADirectoryError(f"db_path {path!r} is a directory: name a file in it")
 
+def _check_timeout(timeout: Any) -> None:
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= 1e6:
+        raise ValueError(f"timeout must be a number of seconds from 0 to 1000000, not {timeout!r}")
+
 def _checked_options(
     timeout: Any, synchronous: Any, max_undo_depth: Any, max_undo_bytes: Any, default: Any = None
 ) -> _UndoLimit:
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= 1e6:
-        raise ValueError(f"timeout must be a number of seconds from 0 to 1000000, not {timeout!r}")
+    _check_timeout(timeout)
     if synchronous not in ("FULL", "NORMAL"):
         raise ValueError(f'synchronous must be "FULL" or "NORMAL", not {synchronous!r}')
     if default is not None and not callable(default): raise TypeError(f"default must be a function, not {default!r}")
@@ -2180,6 +2208,97 @@ def _session_problems(size: int, found: list[Any], undo: list[Any]) -> Iterator[
         try: _Action.unpack(entry), _load_keys(keys)
         except _ErrorContext.unreadable as error: yield f"undo entry {label!r} can't be read ({error})"
 
+# %% ../nbs/state_store.ipynb #watcher
+_WATCH_INTERVAL = 0.05  # seconds
+_WATCH_LIMIT = 4096     # sessions in one statement; a database takes 32,766 values or more
+_SELECT_REVISIONS = """
+SELECT flow_id, session_id, revision FROM (VALUES {}) AS watched CROSS JOIN workflow_session
+WHERE flow_id = column1 AND session_id = column2"""
+
+class _Wait(NamedTuple):
+    "Somebody who waits until a session is at another revision."
+    session: tuple[str, str] # flow_id, session_id
+    revision: int
+    deadline: float # on the monotonic clock
+    future: Any # `concurrent.futures.Future` of the new revision
+
+    @property
+    def time_left(self) -> float: return max(0.0, self.deadline - time.monotonic())
+
+    def tell(self, revisions: dict[tuple[str, str], int]) -> None:
+        "End the wait if the session is at another revision."
+        now = revisions.get(self.session, 0)
+        if now != self.revision and self.future.set_running_or_notify_cancel(): self.future.set_result(now)
+
+    def fail(self, error: BaseException) -> None:
+        if self.future.set_running_or_notify_cancel(): self.future.set_exception(error)
+
+def _read_revisions(db: _Engine, sessions: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    "The revisions of those sessions that exist."
+    found = {}
+    for start in range(0, len(sessions), _WATCH_LIMIT):
+        part = sessions[start:start + _WATCH_LIMIT]
+        part += part[-1:] * ((1 << (len(part) - 1).bit_length()) - len(part))  # few lengths, so few different statements
+        for flow_id, session_id, revision in db.read(_SELECT_REVISIONS.format(", ".join(["(?, ?)"] * len(part))), *chain(*part)):
+            found[flow_id, session_id] = revision
+    return found
+
+class _Watcher:
+    "Tells those who wait that a session has changed; one thread for all of them, and none when nobody waits."
+    def __init__(self, db: _Engine) -> None:
+        self.db = db
+        self.reset()
+        _forks.add(self)
+
+    def reset(self) -> None:
+        self.pid, self.lock = os.getpid(), threading.Lock()
+        self.waits: list[_Wait] = []
+        self.added = False
+        self.thread: Optional[threading.Thread] = None
+
+    def pause(self) -> bool: return self.lock.acquire(timeout=5)
+
+    def resume(self, pause: bool, in_child: bool) -> None:
+        if in_child: self.reset()  # the thread and those who wait stay in the parent
+        elif pause: self.lock.release()
+
+    def add(self, wait: _Wait) -> None:
+        if self.pid != os.getpid(): self.reset()
+        with self.lock:
+            if not self.thread:
+                context = Context()  # an empty one: the thread is in nobody's edit block
+                thread = threading.Thread(target=context.run, args=(self.run,), name="workflow watcher", daemon=True)
+                thread.start()
+                self.thread = thread
+            self.waits.append(wait)
+            self.added = True
+
+    def run(self) -> None:
+        version = None
+        while True:
+            waits, added = self.current()
+            if not waits: return
+            try:
+                latest = self.db.data_version()  # before the revisions, so that a commit in between is not missed
+                if added or latest is None or latest != version: self.check(waits)
+                version = latest
+            except Exception as error:
+                for wait in waits: wait.fail(error)
+            time.sleep(_WATCH_INTERVAL)
+
+    def current(self) -> tuple[list[_Wait], bool]:
+        "Those who still wait, and whether some of them are new; if nobody waits, the thread must end."
+        with self.lock:
+            now = time.monotonic()
+            self.waits = [wait for wait in self.waits if not wait.future.done() and now < wait.deadline]
+            if not self.waits: self.thread = None
+            added, self.added = self.added, False
+            return list(self.waits), added
+
+    def check(self, waits: list[_Wait]) -> None:
+        revisions = _read_revisions(self.db, list({wait.session: None for wait in waits}))
+        for wait in waits: wait.tell(revisions)
+
 # %% ../nbs/state_store.ipynb #class
 _ORDERS = {"updated_at": "updated {0}, id {0}", "created_at": "created {0}, id {0}",
            "label": "label {0} NULLS {1}, id {0}", "current_step": "current_step {0} NULLS {1}, id {0}"}
@@ -2200,6 +2319,7 @@ class WorkflowStateStore:
         self._encode, self._db = _make_encoder(self._default), db
         _json_decoder()
         db.open()
+        self._watcher = _Watcher(db)
         self._finalizer = weakref.finalize(self, db.close_idle)
 
     # -- validation
@@ -2610,6 +2730,37 @@ class WorkflowStateStore:
             tx = self._transaction(connection, options)
             if tx.find(flow_id, session_id, None): tx.write(tx.rows, {}, cleared=options.scope)
 
+    # -- waiting
+
+    def wait_for_change(self,
+        flow_id: str,
+        session_id: str,
+        revision: int, # Revision that the caller has seen; 0: the session did not exist
+        *,
+        timeout: float = 30.0 # Seconds to wait
+    ) -> int: # Revision of the session now; 0 if it is gone; `revision` if the time is over
+        """Wait until the session is at another revision, whoever changes it, in this process or another.
+
+        Raises an error of the store if the database can't be read or the store is closed. Example:
+
+            new = store.wait_for_change("review", sid, seen, timeout=25)
+            if new != seen: reload_the_page()
+        """
+        wait = self._start_waiting(flow_id, session_id, revision, timeout)
+        try: return int(wait.future.result(wait.time_left))
+        except TimeoutError: return revision if wait.future.cancel() else int(wait.future.result())
+        finally: wait.future.cancel()
+
+    def _start_waiting(self, flow_id: str, session_id: str, revision: int, timeout: float = 30.0) -> _Wait:
+        from concurrent.futures import Future
+        self._check(flow_id, session_id)
+        _check_int("revision", revision, 0)
+        _check_timeout(timeout)
+        wait = _Wait((flow_id, session_id), revision, time.monotonic() + timeout, Future())
+        wait.tell(_read_revisions(self._db, [wait.session]))
+        if not wait.future.done(): self._watcher.add(wait)
+        return wait
+
     # -- undo
 
     def undo(self,
@@ -2750,7 +2901,7 @@ class SQLiteWorkflowStateStore(WorkflowStateStore):
 
     def __getstate__(self) -> Dict[str, Any]:
         if self._db.path is None: raise TypeError("an in-memory store can't be pickled: its data would stay behind")
-        return {**vars(self), "_db": self._db.path, "_finalizer": None, "_encode": None}
+        return {**vars(self), "_db": self._db.path, "_finalizer": None, "_encode": None, "_watcher": None}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         vars(self).update(state)
@@ -2813,7 +2964,8 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
             setattr(self, name, getattr(db.driver, name))
         self._start(db)
 
-    def __getstate__(self) -> Dict[str, Any]: return {**vars(self), "_db": None, "_encode": None, "_finalizer": None}
+    def __getstate__(self) -> Dict[str, Any]:
+        return {**vars(self), "_db": None, "_encode": None, "_finalizer": None, "_watcher": None}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         vars(self).update(state)

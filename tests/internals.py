@@ -55,6 +55,21 @@ def set_datetime(replacement):
     state_store.datetime = replacement
 
 
+def waits(store):
+    "Those who wait for a change."
+    return store._watcher.waits
+
+
+def watcher_thread(store):
+    "The thread that watches for changes, while somebody waits."
+    return store._watcher.thread
+
+
+def fail_watcher(monkeypatch, store, fail):
+    "Make the watcher call this function in place of its first look at the database."
+    monkeypatch.setattr(store._db, 'data_version', fail)
+
+
 def steps_of(snapshot):
     "The states of all steps that a `SessionSnapshot` has loaded."
     return snapshot._steps
