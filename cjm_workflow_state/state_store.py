@@ -8,7 +8,7 @@ from __future__ import annotations  # signatures read as they are written, here 
 # %% auto #0
 __all__ = ['SessionSummary', 'UndoEntry', 'UndoHistory', 'SessionSnapshot', 'StaleSessionError', 'UndoConflictError',
            'CommitUnknownError', 'SessionEdit', 'WorkflowStateStore', 'SQLiteWorkflowStateStore',
-           'PostgresWorkflowStateStore', 'CopyCounts', 'copy_store']
+           'PostgresWorkflowStateStore', 'CopyCounts', 'copy_store', 'AsyncWorkflowStateStore']
 
 # %% ../nbs/state_store.ipynb #imports
 import errno
@@ -3074,3 +3074,192 @@ def copy_store(
             copied, done = copied + _copy_session(source, target, flow_id, session_id), done + 1
             if progress: progress(done, max(done, total))
     return CopyCounts(copied, done - copied)
+
+# %% ../nbs/state_store.ipynb #coroutine-methods
+_P = ParamSpec("_P")
+
+class _CoroutineMethod(Generic[_P, _T]):
+    "A method of the store as a coroutine."
+    def __init__(self,
+        method: Callable[Concatenate[Any, _P], _T],
+        run: str # Method of `AsyncWorkflowStateStore` that runs the call
+    ) -> None:
+        self.method, self.run, self.__doc__ = method, run, method.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None: self.name = name
+
+    @overload
+    def __get__(self, store: None, owner: type) -> _CoroutineMethod[_P, _T]: ...
+    @overload
+    def __get__(self, store: AsyncWorkflowStateStore, owner: type) -> Callable[_P, Coroutine[Any, Any, _T]]: ...
+    def __get__(self, store: Any, owner: type) -> Any:
+        if store is None: return self
+        method, run = getattr(store.store, self.name), getattr(store, self.run)
+        @wraps(method)
+        async def call(*args: _P.args, **options: _P.kwargs) -> Any: return await run(partial(method, *args, **options))
+        return call
+
+class _AsyncBlockMethod(Generic[_P, _T]):
+    "An edit method of the store, for `async with`."
+    def __init__(self, method: Callable[Concatenate[Any, _P], ContextManager[_T]]) -> None:
+        self.method, self.__doc__ = method, method.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None: self.name = name
+
+    @overload
+    def __get__(self, store: None, owner: type) -> _AsyncBlockMethod[_P, _T]: ...
+    @overload
+    def __get__(self, store: AsyncWorkflowStateStore, owner: type) -> Callable[_P, AsyncContextManager[_T]]: ...
+    def __get__(self, store: Any, owner: type) -> Any:
+        if store is None: return self
+        method = getattr(store.store, self.name)
+        @wraps(method)
+        def open_block(*args: _P.args, **options: _P.kwargs) -> Any: return _AsyncBlock(store, method(*args, **options))
+        return open_block
+
+# %% ../nbs/state_store.ipynb #async-block
+_async_blocks: ContextVar[tuple[list[Any], ...]] = ContextVar("async edit blocks that contain this call", default=())
+
+class _AsyncBlock(Generic[_T]):
+    "An edit block that runs in the writer's thread, except for the caller's code."
+    def __init__(self, owner: AsyncWorkflowStateStore, block: ContextManager[_T]) -> None:
+        self.owner, self.block = owner, block
+        self.marker: list[Any] = [] # [owner] while the caller's code runs
+
+    async def __aenter__(self) -> _T:
+        owner, entered = self.owner, list[_T]()
+        owner._refuse_reentry()
+        await owner._turn.acquire()
+        try:
+            self.context = copy_context()
+            await owner._run(owner._writer, self.context, lambda: entered.append(self.block.__enter__()))
+        except BaseException as error:
+            try:
+                if entered: await self.leave(type(error), error, error.__traceback__)
+            finally: owner._turn.release()
+            raise
+        for variable, value in self.context.items():  # what the engine has set to recognize a call inside this block
+            if variable.get(None) is not value: variable.set(value)
+        self.marker.append(owner)
+        _async_blocks.set((*filter(None, _async_blocks.get()), self.marker))
+        return entered[0]
+
+    async def __aexit__(self, *error: Any) -> Optional[bool]:
+        try: return await self.leave(*error)
+        finally:
+            self.marker.clear()
+            self.owner._turn.release()
+
+    async def leave(self, *error: Any) -> Optional[bool]:
+        leave = partial(self.block.__exit__, *error)
+        return await self.owner._run(self.owner._writer, self.context, leave, must_run=True)
+
+# %% ../nbs/state_store.ipynb #async-class
+class AsyncWorkflowStateStore:
+    """Every method of a store as a coroutine, and the edit blocks as `async with`. For one event loop.
+
+    Raises what the store raises. A call that is cancelled before it has begun is not made; one that has begun ends
+    first, so it may have written. Example:
+
+        store = AsyncWorkflowStateStore(SQLiteWorkflowStateStore("reviews.db"))
+        await store.set_current_step("review", sid, "split")
+        async with store.edit_step_state("review", sid, "split") as state:
+            state["title"] = await suggest_title(state["text"])
+    """
+    Error: type[Exception] # The driver's exception classes, as on the store
+    DatabaseError: type[Exception]
+    OperationalError: type[Exception]
+    IntegrityError: type[Exception]
+    ProgrammingError: type[Exception]
+
+    def __init__(self,
+        store: WorkflowStateStore, # Store of either engine; other threads may use it as well
+        *,
+        max_readers: int = 4 # Threads for reading; one more writes
+    ) -> None:
+        from asyncio import Lock
+        from concurrent.futures import ThreadPoolExecutor
+        if not isinstance(store, WorkflowStateStore): raise TypeError(f"store must be a store, not {type(store).__name__}")
+        _check_int("max_readers", max_readers, 1)
+        self.store, self._turn = store, Lock()
+        self._readers, self._writer = ThreadPoolExecutor(max_readers), ThreadPoolExecutor(1)
+        for name in ("Error", "DatabaseError", "OperationalError", "IntegrityError", "ProgrammingError"):
+            setattr(self, name, getattr(store, name))
+
+    create_session = _CoroutineMethod(WorkflowStateStore.create_session, "_write")
+    session_exists = _CoroutineMethod(WorkflowStateStore.session_exists, "_read")
+    get_session_summary = _CoroutineMethod(WorkflowStateStore.get_session_summary, "_read")
+    set_session_label = _CoroutineMethod(WorkflowStateStore.set_session_label, "_write")
+    delete_session = _CoroutineMethod(WorkflowStateStore.delete_session, "_write")
+    clear_state = _CoroutineMethod(WorkflowStateStore.clear_state, "_write")
+    reset_session = _CoroutineMethod(WorkflowStateStore.reset_session, "_write")
+    copy_session = _CoroutineMethod(WorkflowStateStore.copy_session, "_write")
+    get_session = _CoroutineMethod(WorkflowStateStore.get_session, "_read")
+    get_current_step = _CoroutineMethod(WorkflowStateStore.get_current_step, "_read")
+    set_current_step = _CoroutineMethod(WorkflowStateStore.set_current_step, "_write")
+    get_state = _CoroutineMethod(WorkflowStateStore.get_state, "_read")
+    update_state = _CoroutineMethod(WorkflowStateStore.update_state, "_write")
+    edit_state = _AsyncBlockMethod(WorkflowStateStore.edit_state)
+    edit_session = _AsyncBlockMethod(WorkflowStateStore.edit_session)
+    get_step_state = _CoroutineMethod(WorkflowStateStore.get_step_state, "_read")
+    update_step_state = _CoroutineMethod(WorkflowStateStore.update_step_state, "_write")
+    edit_step_state = _AsyncBlockMethod(WorkflowStateStore.edit_step_state)
+    clear_step_state = _CoroutineMethod(WorkflowStateStore.clear_step_state, "_write")
+    wait_for_change = _CoroutineMethod(WorkflowStateStore.wait_for_change, "_wait")
+    undo = _CoroutineMethod(WorkflowStateStore.undo, "_write")
+    redo = _CoroutineMethod(WorkflowStateStore.redo, "_write")
+    get_undo_history = _CoroutineMethod(WorkflowStateStore.get_undo_history, "_read")
+    list_sessions = _CoroutineMethod(WorkflowStateStore.list_sessions, "_read")
+    count_sessions = _CoroutineMethod(WorkflowStateStore.count_sessions, "_read")
+    list_flows = _CoroutineMethod(WorkflowStateStore.list_flows, "_read")
+    prune_sessions = _CoroutineMethod(WorkflowStateStore.prune_sessions, "_write")
+    check = _CoroutineMethod(WorkflowStateStore.check, "_read")
+    backup = _CoroutineMethod(SQLiteWorkflowStateStore.backup, "_read")
+    restore = _CoroutineMethod(SQLiteWorkflowStateStore.restore, "_write")
+
+    async def close(self) -> None:
+        "Close the store once the writes that have begun have ended."
+        await self._write(self.store.close)
+        for pool in self._readers, self._writer: pool.shutdown(wait=False)
+
+    async def __aenter__(self) -> AsyncWorkflowStateStore: return self
+    async def __aexit__(self, *error: object) -> None: await self.close()
+    def __repr__(self) -> str: return f"{type(self).__name__}({self.store!r})"
+
+    # -- how a call runs
+
+    async def _read(self, call: Callable[[], _T]) -> _T: return await self._run(self._readers, copy_context(), call)
+
+    async def _write(self, call: Callable[[], _T]) -> _T:
+        self._refuse_reentry()
+        async with self._turn: return await self._run(self._writer, copy_context(), call)
+
+    async def _wait(self, call: partial[int]) -> int:
+        "`wait_for_change`, without a thread while it waits."
+        import asyncio
+        wait = await self._read(partial(self.store._start_waiting, *call.args, **call.keywords))
+        future: asyncio.Future[int] = asyncio.wrap_future(wait.future)
+        try:
+            await asyncio.wait([future], timeout=wait.time_left)
+            return future.result() if future.done() else wait.revision
+        finally: future.cancel()
+
+    def _refuse_reentry(self) -> None:
+        if any(self in block for block in _async_blocks.get()): raise RuntimeError(
+            "this call is inside an edit block of the same store: change the state of the block, or write after it")
+
+    async def _run(self, pool: Any, context: Context, call: Callable[[], _T], must_run: bool = False) -> _T:
+        "The result of a call in a thread. If it is cancelled after it has begun, it ends first."
+        import asyncio
+        try: job = pool.submit(context.run, call)
+        except RuntimeError: return call()  # the pool is shut down, and the store closed: it says so
+        future: asyncio.Future[_T] = asyncio.wrap_future(job)
+        try: await asyncio.wait([future])
+        except asyncio.CancelledError:
+            if not must_run and job.cancel(): raise
+            while not future.done():
+                try: await asyncio.wait([future])
+                except asyncio.CancelledError: pass  # again; the thread can't be interrupted
+            future.exception()  # it is not reported, because the cancellation is
+            raise
+        return future.result()
