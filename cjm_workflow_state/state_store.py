@@ -3263,3 +3263,289 @@ class AsyncWorkflowStateStore:
             future.exception()  # it is not reported, because the cancellation is
             raise
         return future.result()
+
+# %% ../nbs/state_store.ipynb #shell-open
+def _open_database(database: str, schema: str, create: bool = False) -> WorkflowStateStore:
+    "The store in a file or on a server."
+    if re.match("postgres(ql)?://", database): return PostgresWorkflowStateStore(database, schema=schema)
+    if not create and not os.path.exists(database): raise FileNotFoundError(f"no such file: {database}")
+    return SQLiteWorkflowStateStore(database)
+
+def _printable(value: object) -> str:
+    "A text on one line, with escapes for what a terminal would not show as a character."
+    return "".join([char if char.isprintable() else ascii(char)[1:-1] for char in str(value)])
+
+def _json_text(value: Any, indent: Optional[int] = None) -> str:
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return text if _printable(text.replace("\n", "")) == text.replace("\n", "") else json.dumps(value, indent=indent)
+
+def _duration(text: str) -> timedelta:
+    "A duration such as `30d`."
+    units = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+    found = re.fullmatch(r"(\d+)([wdhms])", text)
+    if not found: raise ValueError(f"a duration is a number and one of w, d, h, m and s, such as 30d, not {text!r}")
+    try: return timedelta(**{units[found[2]]: int(found[1])})
+    except OverflowError: raise ValueError(f"this duration is too long: {text!r}") from None
+
+def _key_value(text: str) -> tuple[str, Any]:
+    "The key and the value of `K=V`, where V is JSON or else a text."
+    key, equals, value = text.partition("=")
+    if not equals: raise ValueError(f"metadata is KEY=VALUE, not {text!r}")
+    try: parsed = json.loads(value)
+    except ValueError: return key, value
+    return key, value if isinstance(parsed, (dict, list)) else parsed
+
+# %% ../nbs/state_store.ipynb #shell-records
+def _session_record(store: WorkflowStateStore, flow_id: str, session_id: str) -> Optional[Dict[str, Any]]:
+    "What an export says about a session; `None` if there is no such session."
+    session = store.get_session(flow_id, session_id)
+    if not session: return None
+    names = "flow_id", "session_id", "label", "current_step", "metadata"
+    record = {name: getattr(session, name) for name in names if hasattr(session, name)}
+    return {**record, "state": session.state, "steps": session._steps}
+
+def _undo_record(session: SessionSnapshot) -> List[Dict[str, Any]]:
+    "The undo lists of a session, the session's own first."
+    return [{"step": json.loads(scope)[len(_STEP_PREFIX):] if scope else None,
+             "undo": [vars(entry) for entry in history.undo], "redo": [vars(entry) for entry in history.redo]}
+            for scope, history in sorted(session._histories.items())]
+
+def _each_session(store: WorkflowStateStore, flow_id: Optional[str] = None) -> Iterator[tuple[str, str]]:
+    "The ids of all sessions, or of those of a flow, whatever is created or deleted meanwhile."
+    where, values = ("flow_id = ? AND ", (flow_id,)) if flow_id is not None else ("", ())
+    more = f"SELECT id, flow_id, session_id FROM workflow_session WHERE {where}id > ? ORDER BY id LIMIT 1000"
+    page: list[Any] = []
+    while page := store._db.read(more, *values, page[-1][0] if page else 0):
+        for _, flow, session in page: yield flow, session
+
+def _import_session(store: WorkflowStateStore, line: str) -> int:
+    "The number of sessions that were created: 0 if the session is there and reads the same."
+    record = json.loads(line)
+    if not isinstance(record, dict): raise ValueError("not a JSON object")
+    record = {"label": None, "current_step": None, "state": {}, "steps": {}, **record}
+    missing = [name for name in ("flow_id", "session_id") if name not in record]
+    if missing: raise ValueError(f"{missing[0]} is missing")
+    if not isinstance(record["steps"], dict): raise ValueError("steps must be a JSON object")
+    flow_id, session_id, metadata = record["flow_id"], record["session_id"], record.get("metadata")
+    try:
+        with store.edit_session(flow_id, session_id, expected_revision=0) as edit:
+            edit.label, edit.current_step = record["label"], record["current_step"]
+            edit.state.update(record["state"])
+            for step_id, state in record["steps"].items(): edit.step(step_id).update(state)
+            if metadata: getattr(edit, "metadata").update(metadata)
+    except StaleSessionError:
+        existing = _session_record(store, flow_id, session_id) or {}
+        if any(_encode(record[name]) != _encode(existing[name]) for name in existing if name in record):
+            raise store.IntegrityError(
+                f"flow {flow_id!r}, session {session_id!r} exists with other content: delete it first") from None
+        return 0
+    if not edit.revision: store.create_session(flow_id, session_id)  # a session without any content
+    for step_id, state in record["steps"].items():
+        if not state: store.update_step_state(flow_id, session_id, step_id, {})  # a block creates no empty step
+    return 1
+
+# %% ../nbs/state_store.ipynb #shell-commands
+@contextmanager
+def _progress(what: str, prints: bool = False) -> Iterator[Callable[[int, int], None]]:
+    "Show on a terminal how far a command is, unless it prints there meanwhile; the line disappears at the end."
+    terminal, latest = sys.stderr.isatty() and not (prints and sys.stdout.isatty()), 0.0
+    def show(done: int, total: int) -> None:
+        nonlocal latest
+        if not terminal or time.monotonic() - latest < 0.1: return
+        latest = time.monotonic()
+        print(f"\r{what}: {done:,} of {total:,}", end="", file=sys.stderr, flush=True)
+    if terminal: print(f"\r{what} ...", end="", file=sys.stderr, flush=True)
+    try: yield show
+    finally:
+        if terminal: print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+def _report(args: Any, text: str, **values: Any) -> None:
+    "Print what a command has done, in words or as JSON."
+    print(_json_text(values) if args.json else _printable(text))
+
+def _count(number: int, noun: str = "session") -> str: return f"{number:,} {noun}{'s' * (number != 1)}"
+
+def _count_all(store: WorkflowStateStore) -> int:
+    return int(store._db.read("SELECT count(*) FROM workflow_session")[0][0])
+
+# %% ../nbs/state_store.ipynb #shell-look
+def _sessions_command(args: Any) -> None:
+    filters = {"current_step": args.step, "label_contains": args.label, "metadata": dict(args.metadata) or None}
+    given: Dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
+    with _open_database(args.database, args.schema) as store:
+        flows = store.list_flows() if args.flow is None else [args.flow]
+        found = [one for flow in flows for one in store.list_sessions(flow, limit=args.limit, **given)]
+    found.sort(key=lambda one: one.updated_at, reverse=True)
+    if args.limit is not None: del found[args.limit:]
+    if args.json: print(_json_text([vars(one) for one in found]))
+    else: _print_table(found)
+
+def _print_table(summaries: List[SessionSummary]) -> None:
+    rows = [("FLOW", "SESSION", "LABEL", "STEP", "UPDATED", "REVISION", "BYTES", "METADATA")]
+    for one in summaries:
+        metadata = getattr(one, "metadata", {})
+        cells = (one.flow_id, one.session_id, one.label or "", one.current_step or "", one.updated_at, one.revision,
+                 one.state_size_bytes, _encode(metadata) if metadata else "")
+        rows.append(tuple(_printable(cell) for cell in cells))  # type: ignore[arg-type]
+    rows = [tuple(cell if len(cell) <= 60 else cell[:59] + "…" for cell in row) for row in rows]  # type: ignore[misc]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows: print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+def _show_command(args: Any) -> None:
+    with _open_database(args.database, args.schema) as store: session = store.get_session(args.flow, args.session)
+    if not session: raise LookupError(f"flow {args.flow!r} has no session {args.session!r}")
+    summary = {name: value for name, value in vars(session).items() if name != "state" and not name.startswith("_")}
+    record = {**summary, "state": session.state, "steps": session._steps, "undo": _undo_record(session)}
+    print(_json_text(record, None if args.json else 2))
+
+def _check_command(args: Any) -> int:
+    with _open_database(args.database, args.schema) as store, _progress("checking"): found = store.check()
+    if args.json: print(_json_text(found))
+    else: print("\n".join(map(_printable, found)) or "no problems")
+    return int(bool(found))
+
+# %% ../nbs/state_store.ipynb #shell-copies
+def _backup_command(args: Any) -> None:
+    with _open_database(args.database, args.schema) as store:
+        if not isinstance(store, SQLiteWorkflowStateStore): return store.backup(args.dest)  # type: ignore[attr-defined, no-any-return]
+        dest, stem = Path(args.dest), store.db_path.stem
+        if args.keep is not None: dest /= f"{stem}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}.db"
+        elif dest.is_dir(): raise IsADirectoryError(f"{dest} is a folder: name a file in it, or use --keep")
+        replaced = dest.stat().st_size if dest.is_file() else None
+        with _progress("copying"): store.backup(dest)
+    deleted = _old_copies(dest.parent, stem, args.keep) if args.keep is not None else []
+    for path in deleted: path.unlink()
+    size = dest.stat().st_size
+    text = f"wrote {dest} ({_count(size, 'byte')})"
+    if replaced is not None: text += f", replacing a file of {_count(replaced, 'byte')}"
+    if deleted: text += f", and deleted {', '.join(path.name for path in deleted)}"
+    _report(args, text, path=str(dest), bytes=size, replaced=replaced, deleted=[str(path) for path in deleted])
+
+def _old_copies(folder: Path, stem: str, keep: int) -> List[Path]:
+    "The copies that `--keep` deletes: those with our kind of name, without the newest."
+    name = re.escape(stem) + r"-[0-9]{8}T[0-9]{6}\.[0-9]{6}Z\.db"
+    return sorted(path for path in folder.iterdir() if re.fullmatch(name, path.name))[:-keep]
+
+def _restore_command(args: Any) -> None:
+    with _open_database(args.database, args.schema) as store:
+        before = _count_all(store)
+        with _progress("restoring"): getattr(store, "restore")(args.source)
+        after = _count_all(store)
+    _report(args, f"replaced {_count(before)} with {_count(after)} of {args.source}", replaced=before, sessions=after)
+
+def _copy_command(args: Any) -> None:
+    with _open_database(args.database, args.schema) as source, _progress("copying") as progress:
+        with _open_database(args.target, args.schema, args.create) as target:
+            counts = copy_store(source, target, progress=progress)
+    _report(args, f"copied {_count(counts.copied)}; {counts.present:,} were there already", **counts._asdict())
+
+# %% ../nbs/state_store.ipynb #shell-prune
+def _prune_command(args: Any) -> None:
+    deleted = {}
+    with _open_database(args.database, args.schema) as store, _progress("deleting") as progress:
+        flows = store.list_flows() if args.flow is None else [args.flow]
+        latest = max(_next_time() - args.older_than // timedelta(microseconds=1), -2 ** 62)
+        old = "SELECT count(*) FROM workflow_session WHERE flow_id = ? AND updated <= ?"
+        for done, flow in enumerate(flows):
+            progress(done, len(flows))
+            deleted[flow] = store._db.read(old, flow, latest)[0][0] if args.dry_run else store.prune_sessions(flow, args.older_than)
+    found = {flow: number for flow, number in deleted.items() if number}
+    what = "would delete" if args.dry_run else "deleted"
+    lines = [f"{what} {_count(number)} of flow {flow!r}" for flow, number in found.items()] or [f"{what} no sessions"]
+    if args.json: print(_json_text({"deleted": found, "dry_run": args.dry_run}))
+    else: print("\n".join(map(_printable, lines)))
+
+# %% ../nbs/state_store.ipynb #shell-lines
+def _export_command(args: Any) -> None:
+    if args.session is not None and args.flow is None: raise ValueError("--session needs --flow")
+    with _open_database(args.database, args.schema) as store, _progress("exporting", prints=True) as progress:
+        ids: Iterable[tuple[str, str]] = _each_session(store, args.flow)
+        if args.session is not None: ids = [(args.flow, args.session)]
+        total = store.count_sessions(args.flow) if args.flow is not None else _count_all(store)
+        for done, (flow_id, session_id) in enumerate(ids):
+            record = _session_record(store, flow_id, session_id)
+            if record: print(json.dumps(record))
+            elif args.session is not None: raise LookupError(f"flow {flow_id!r} has no session {session_id!r}")
+            progress(done, total)
+
+def _import_command(args: Any) -> None:
+    created = number = 0
+    with _open_database(args.database, args.schema, args.create) as store, _progress("importing") as progress:
+        for number, line in enumerate(sys.stdin, 1):
+            try: created += _import_session(store, line) if line.strip() else 0
+            except (LookupError, TypeError, ValueError, AttributeError, store.Error) as error:
+                raise ValueError(f"line {number}: {error} ({_count(created)} imported before)") from error
+            progress(number, number)
+    _report(args, f"imported {_count(created)}; {number - created:,} were there already", imported=created, present=number - created)
+
+# %% ../nbs/state_store.ipynb #shell-arguments
+_DATABASE = "a file, or postgresql://user@host/database"
+
+def _arguments(args: Optional[Sequence[str]]) -> Any:
+    from argparse import ArgumentParser, Namespace
+    class Parser(ArgumentParser):
+        def error(self, message: str) -> Any: self.exit(2, f"{self.prog}: {_printable(message)}\n")
+    def checked(read: Callable[[str], _T]) -> Callable[[str], _T]:
+        def convert(text: str) -> _T:
+            try: return read(text)
+            except ValueError as error: return parser.error(str(error))  # type: ignore[no-any-return]
+        return convert
+    def natural(text: str) -> int:
+        if not re.fullmatch("[1-9][0-9]*", text): raise ValueError(f"a number of at least 1 is needed, not {text!r}")
+        return int(text)
+    parser = Parser(prog="cjm-workflow-state", description="Look after the sessions of multi-step apps.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    def add(name: str, run: Callable[[Any], Optional[int]], help: str, *positional: str) -> Any:
+        command = commands.add_parser(name, help=help, description=help)
+        command.add_argument("database", metavar="DATABASE", help=_DATABASE)
+        for argument in positional: command.add_argument(argument, metavar=argument.upper())
+        command.add_argument("--schema", default="public", help="schema of the tables on a server; default: public")
+        command.add_argument("--json", action="store_true", help="print JSON")
+        command.set_defaults(run=run)
+        return command
+    sessions = add("sessions", _sessions_command, "list sessions, newest first")
+    sessions.add_argument("--flow", help="only this flow")
+    sessions.add_argument("--step", help="only sessions on this step")
+    sessions.add_argument("--label", metavar="TEXT", help="only sessions with this text in their label")
+    sessions.add_argument("--metadata", metavar="K=V", action="append", default=[], type=checked(_key_value),
+                          help="only sessions with this metadata; V is JSON or a text; may be repeated")
+    sessions.add_argument("--limit", metavar="N", type=checked(natural), help="at most so many")
+    add("show", _show_command, "print a session as JSON, with its undo lists", "flow", "session")
+    add("check", _check_command, "report damage; the exit status is 1 if there is any")
+    backup = add("backup", _backup_command, "write a copy of a live file", "dest")
+    backup.add_argument("--keep", metavar="N", type=checked(natural),
+                        help="DEST is a folder: add a copy named by the time, and keep the newest N")
+    add("restore", _restore_command, "replace a store's content with that of a backup", "source")
+    copy = add("copy", _copy_command, "copy all sessions with their undo to another store", "target")
+    prune = add("prune", _prune_command, "delete sessions that have not changed for a while")
+    prune.add_argument("--older-than", metavar="DURATION", required=True, type=checked(_duration), help="for example 30d or 12h")
+    prune.add_argument("--flow", help="only this flow")
+    prune.add_argument("--dry-run", action="store_true", help="say what would be deleted, and delete nothing")
+    export = add("export", _export_command, "print sessions as JSON Lines, without undo")
+    export.add_argument("--flow", help="only this flow")
+    export.add_argument("--session", help="only this session; needs --flow")
+    load = add("import", _import_command, "create sessions from JSON Lines on standard input")
+    for command in copy, load: command.add_argument("--create", action="store_true", help="create the file if there is none")
+    return parser.parse_args(args, Namespace())
+
+# %% ../nbs/state_store.ipynb #shell-main
+def main(
+    args: Optional[Sequence[str]] = None # Arguments; `None`: those of the process
+) -> int: # Exit status: 0, 1 if `check` found something, 2 after an error
+    "The command line: `python -m cjm_workflow_state`, or `cjm-workflow-state`."
+    import logging
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())  # the error says the same
+    for stream in sys.stdout, sys.stderr:
+        if hasattr(stream, "reconfigure"): stream.reconfigure(errors="backslashreplace")
+    options = _arguments(args)
+    try:
+        status = options.run(options) or 0
+        sys.stdout.flush()
+        return int(status)
+    except BrokenPipeError:  # nobody reads any more, as after `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt: return 130
+    except Exception as error:
+        print(f"cjm-workflow-state: {' '.join(_printable(error).split()) or type(error).__name__}", file=sys.stderr)
+        return 2
