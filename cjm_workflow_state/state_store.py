@@ -8,7 +8,7 @@ from __future__ import annotations  # signatures read as they are written, here 
 # %% auto #0
 __all__ = ['SessionSummary', 'UndoEntry', 'UndoHistory', 'SessionSnapshot', 'StaleSessionError', 'UndoConflictError',
            'CommitUnknownError', 'SessionEdit', 'WorkflowStateStore', 'SQLiteWorkflowStateStore',
-           'PostgresWorkflowStateStore', 'CopyCounts', 'copy_store']
+           'PostgresWorkflowStateStore', 'CopyCounts', 'copy_store', 'AsyncWorkflowStateStore']
 
 # %% ../nbs/state_store.ipynb #imports
 import errno
@@ -28,18 +28,18 @@ import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
+from functools import lru_cache, partial, wraps
 from importlib import import_module
 from itertools import accumulate, chain, count, islice
 from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import (
-    Any, ContextManager, Dict, Generic, List, Literal, NamedTuple, NoReturn, Optional, Protocol, Self, TypeVar, Union,
-    cast)
+    Any, AsyncContextManager, Concatenate, ContextManager, Coroutine, Dict, Generic, List, Literal, NamedTuple, NoReturn,
+    Optional, ParamSpec, Protocol, Self, TypeVar, Union, cast, overload)
 
 from .history import (
     DEFAULT_MAX_HISTORY_DEPTH, GONE, Field, Fields, Order, _changed_order, _check_int, changed_fields,
@@ -913,6 +913,13 @@ class _Engine(Protocol):
     def creation_time(self, connection: Any, flow_id: Optional[str] = None) -> int:
         "The time now; with a flow, the time for a new session in it."
 
+    def data_version(self) -> Any:
+        """A value that is different after each commit, whoever made it; `None` if the database has no such value.
+
+        Only the thread that watches for changes calls it, twenty times a second while somebody waits. With `None`, that
+        thread reads the watched sessions each time.
+        """
+
     def check(self) -> list[str]:
         "What the database's own check reports, a sentence for each problem."
 
@@ -1232,21 +1239,22 @@ _READERS = 4  # connections for reading; each is opened when it is first needed
 
 class _Readers:
     "A few connections that read."
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
-        self.connect = connect
+    def __init__(self, connect: Callable[[], sqlite3.Connection], number: int = _READERS) -> None:
+        self.connect, self.number = connect, number
         self.free: queue.SimpleQueue[Optional[sqlite3.Connection]] = queue.SimpleQueue()  # `None`: not opened yet
-        self.withdrawn = _READERS
+        self.withdrawn, self.refills = number, 0
         self.refill()
 
     def refill(self) -> None:
         for _ in range(self.withdrawn): self.free.put(None)
         self.withdrawn = 0
+        self.refills += 1
 
     def withdraw(self, timeout: float) -> bool:
         "Close each connection as it becomes free, until `refill`; `False` if one is in use for longer than `timeout`."
         deadline = time.monotonic() + timeout
         try:
-            while self.withdrawn < _READERS:
+            while self.withdrawn < self.number:
                 con = self.free.get(timeout=max(0.0, deadline - time.monotonic()))
                 self.withdrawn += 1
                 if con: con.close()
@@ -1314,7 +1322,7 @@ class _SQLite:
     def reset(self) -> None:
         "No connection is open, and nobody waits for one."
         self.pid, self.lock, self.guard = os.getpid(), _WriteLock(self.name, self.timeout), _FileGuard(self.name)
-        self.readers = _Readers(self.connect)
+        self.readers, self.observer = _Readers(self.connect), _Readers(self.connect, 1)
         self.writer: Optional[sqlite3.Connection] = None
         self.writer_broken = False  # after an I/O error or a full disk: the next write reopens the connection
 
@@ -1345,14 +1353,18 @@ class _SQLite:
         return con
 
     def close_connections(self, timeout: float) -> bool:
-        "Close all, until `readers.refill`; `False` if a reader is in use for longer than `timeout`."
-        if not self.readers.withdraw(timeout) and not self.closed: return False
+        "Close all, until `refill`; `False` if a reader is in use for longer than `timeout`."
+        withdrawn = [readers.withdraw(timeout) for readers in (self.readers, self.observer)]
+        if not all(withdrawn) and not self.closed: return False
         if self.guard.failure:  # to close it, even when Python ends, would write an old log or delete a new one
             import ctypes
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.writer))
         elif self.writer: self.writer.close()  # the last connection to close moves the log into the file
         self.writer, self.guard.opened = None, None
         return True
+
+    def refill(self) -> None:
+        for readers in self.readers, self.observer: readers.refill()
 
     # -- open, close, fork
 
@@ -1367,13 +1379,13 @@ class _SQLite:
             if self.closed: return
             self.closed = f"the store is closed: {self.name}"
             self.close_connections(self.timeout)
-            self.readers.refill()  # a waiting reader learns that the store is closed; a busy one closes its connection
+            self.refill()  # a waiting reader learns that the store is closed; a busy one closes its connection
 
     def close_idle(self) -> None:
         if not self.lock.lock.acquire(blocking=False): return
         try:
             self.close_connections(0)
-            self.readers.refill()
+            self.refill()
         finally: self.lock.lock.release()
 
     def pause(self) -> tuple[bool, bool]:
@@ -1384,7 +1396,7 @@ class _SQLite:
     def resume(self, pause: tuple[bool, bool], in_child: bool) -> None:
         held, all_closed = pause
         if not in_child:
-            self.readers.refill()
+            self.refill()
             if held: self.lock.lock.release()
         elif all_closed:
             writer = self.writer  # a database in memory, of which the child has a copy
@@ -1394,6 +1406,7 @@ class _SQLite:
 
     def abandon(self) -> None:
         "This is a forked child, and its parent's connections are in use: using or closing them would harm the parent."
+        _forks.inherited.setdefault(self.name, []).append(self.observer.free)
         _forks.inherited.setdefault(self.name, []).append((self.writer, self.readers.free))
         self.reset()
         self.closed = f"{_FORKED}: {self.name}"
@@ -1459,6 +1472,14 @@ class _SQLite:
         self.errors.explain(error)
         code = getattr(error, "sqlite_errorcode", None) or 0
         self.writer_broken = bool(self.path) and (older or code & 0xFF in _BROKEN) and not self.guard.failure
+
+    def data_version(self) -> Any:
+        "A number that SQLite changes when another connection commits; a reopened connection begins a new count."
+        if self.path is None: return None
+        if self.pid != os.getpid(): self.abandon()
+        opened = self.observer.refills
+        with self.errors: [[(version,)]] = self.observer.read([("PRAGMA data_version", ())], self)
+        return opened, version
 
     def check(self) -> list[str]: return [text for text, in self.read("PRAGMA integrity_check") if text != "ok"]
 
@@ -1855,6 +1876,8 @@ class _Postgres:
             results = [con.execute(*statement) for statement in statements]
             con.execute("COMMIT")
         return [result.fetchall() for result in results]
+
+    def data_version(self) -> None: return None
 
     def check(self) -> list[str]: return []  # the server's files are its administrator's task (`pg_amcheck`)
 
@@ -2749,11 +2772,14 @@ def _check_db_path(db_path: Any) -> None:
         raise RuntimeError(f"cjm_workflow_state needs SQLite 3.35 or newer, this Python has {sqlite3.sqlite_version}")
     if os.path.isdir(path): raise IsADirectoryError(f"db_path {path!r} is a directory: name a file in it")
 
+def _check_timeout(timeout: Any) -> None:
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= 1e6:
+        raise ValueError(f"timeout must be a number of seconds from 0 to 1000000, not {timeout!r}")
+
 def _checked_options(
     timeout: Any, synchronous: Any, max_undo_depth: Any, max_undo_bytes: Any, default: Any = None
 ) -> _UndoLimit:
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= 1e6:
-        raise ValueError(f"timeout must be a number of seconds from 0 to 1000000, not {timeout!r}")
+    _check_timeout(timeout)
     if synchronous not in ("FULL", "NORMAL"):
         raise ValueError(f'synchronous must be "FULL" or "NORMAL", not {synchronous!r}')
     if default is not None and not callable(default): raise TypeError(f"default must be a function, not {default!r}")
@@ -2895,6 +2921,97 @@ def _metadata_problems(flow_id: str, found: list[Any]) -> Iterator[str]:
         else:
             if term != whole: yield f"lists do not find the metadata key {key}"
 
+# %% ../nbs/state_store.ipynb #watcher
+_WATCH_INTERVAL = 0.05  # seconds
+_WATCH_LIMIT = 4096     # sessions in one statement; a database takes 32,766 values or more
+_SELECT_REVISIONS = """
+SELECT flow_id, session_id, revision FROM (VALUES {}) AS watched CROSS JOIN workflow_session
+WHERE flow_id = column1 AND session_id = column2"""
+
+class _Wait(NamedTuple):
+    "Somebody who waits until a session is at another revision."
+    session: tuple[str, str] # flow_id, session_id
+    revision: int
+    deadline: float # on the monotonic clock
+    future: Any # `concurrent.futures.Future` of the new revision
+
+    @property
+    def time_left(self) -> float: return max(0.0, self.deadline - time.monotonic())
+
+    def tell(self, revisions: dict[tuple[str, str], int]) -> None:
+        "End the wait if the session is at another revision."
+        now = revisions.get(self.session, 0)
+        if now != self.revision and self.future.set_running_or_notify_cancel(): self.future.set_result(now)
+
+    def fail(self, error: BaseException) -> None:
+        if self.future.set_running_or_notify_cancel(): self.future.set_exception(error)
+
+def _read_revisions(db: _Engine, sessions: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    "The revisions of those sessions that exist."
+    found = {}
+    for start in range(0, len(sessions), _WATCH_LIMIT):
+        part = sessions[start:start + _WATCH_LIMIT]
+        part += part[-1:] * ((1 << (len(part) - 1).bit_length()) - len(part))  # few lengths, so few different statements
+        for flow_id, session_id, revision in db.read(_SELECT_REVISIONS.format(", ".join(["(?, ?)"] * len(part))), *chain(*part)):
+            found[flow_id, session_id] = revision
+    return found
+
+class _Watcher:
+    "Tells those who wait that a session has changed; one thread for all of them, and none when nobody waits."
+    def __init__(self, db: _Engine) -> None:
+        self.db = db
+        self.reset()
+        _forks.add(self)
+
+    def reset(self) -> None:
+        self.pid, self.lock = os.getpid(), threading.Lock()
+        self.waits: list[_Wait] = []
+        self.added = False
+        self.thread: Optional[threading.Thread] = None
+
+    def pause(self) -> bool: return self.lock.acquire(timeout=5)
+
+    def resume(self, pause: bool, in_child: bool) -> None:
+        if in_child: self.reset()  # the thread and those who wait stay in the parent
+        elif pause: self.lock.release()
+
+    def add(self, wait: _Wait) -> None:
+        if self.pid != os.getpid(): self.reset()
+        with self.lock:
+            if not self.thread:
+                context = Context()  # an empty one: the thread is in nobody's edit block
+                thread = threading.Thread(target=context.run, args=(self.run,), name="workflow watcher", daemon=True)
+                thread.start()
+                self.thread = thread
+            self.waits.append(wait)
+            self.added = True
+
+    def run(self) -> None:
+        version = None
+        while True:
+            waits, added = self.current()
+            if not waits: return
+            try:
+                latest = self.db.data_version()  # before the revisions, so that a commit in between is not missed
+                if added or latest is None or latest != version: self.check(waits)
+                version = latest
+            except Exception as error:
+                for wait in waits: wait.fail(error)
+            time.sleep(_WATCH_INTERVAL)
+
+    def current(self) -> tuple[list[_Wait], bool]:
+        "Those who still wait, and whether some of them are new; if nobody waits, the thread must end."
+        with self.lock:
+            now = time.monotonic()
+            self.waits = [wait for wait in self.waits if not wait.future.done() and now < wait.deadline]
+            if not self.waits: self.thread = None
+            added, self.added = self.added, False
+            return list(self.waits), added
+
+    def check(self, waits: list[_Wait]) -> None:
+        revisions = _read_revisions(self.db, list({wait.session: None for wait in waits}))
+        for wait in waits: wait.tell(revisions)
+
 # %% ../nbs/state_store.ipynb #class
 class WorkflowStateStore:
     "What the stores of all engines have in common: where each person is in each workflow, and how to undo."
@@ -2915,6 +3032,7 @@ class WorkflowStateStore:
         self._encode, self._db = _encode if self._default is None else _make_encoder(self._default), db
         _json_decoder()
         db.open()
+        self._watcher = _Watcher(db)
         self._finalizer = weakref.finalize(self, db.close_idle)
 
     # -- validation
@@ -3409,6 +3527,37 @@ class WorkflowStateStore:
             tx = self._transaction(connection, options)
             if tx.find(flow_id, session_id, None): tx.write(tx.rows, {}, cleared=options.scope)
 
+    # -- waiting
+
+    def wait_for_change(self,
+        flow_id: str,
+        session_id: str,
+        revision: int, # Revision that the caller has seen; 0: the session did not exist
+        *,
+        timeout: float = 30.0 # Seconds to wait
+    ) -> int: # Revision of the session now; 0 if it is gone; `revision` if the time is over
+        """Wait until the session is at another revision, whoever changes it, in this process or another.
+
+        Raises an error of the store if the database can't be read or the store is closed. Example:
+
+            new = store.wait_for_change("review", sid, seen, timeout=25)
+            if new != seen: reload_the_page()
+        """
+        wait = self._start_waiting(flow_id, session_id, revision, timeout)
+        try: return int(wait.future.result(wait.time_left))
+        except TimeoutError: return revision if wait.future.cancel() else int(wait.future.result())
+        finally: wait.future.cancel()
+
+    def _start_waiting(self, flow_id: str, session_id: str, revision: int, timeout: float = 30.0) -> _Wait:
+        from concurrent.futures import Future
+        self._check(flow_id, session_id)
+        _check_int("revision", revision, 0)
+        _check_timeout(timeout)
+        wait = _Wait((flow_id, session_id), revision, time.monotonic() + timeout, Future())
+        wait.tell(_read_revisions(self._db, [wait.session]))
+        if not wait.future.done(): self._watcher.add(wait)
+        return wait
+
     # -- undo
 
     def undo(self,
@@ -3570,7 +3719,7 @@ class SQLiteWorkflowStateStore(WorkflowStateStore):
 
     def __getstate__(self) -> Dict[str, Any]:
         if self._db.path is None: raise TypeError("an in-memory store can't be pickled: its data would stay behind")
-        return {**vars(self), "_db": self._db.path, "_finalizer": None, "_encode": None}
+        return {**vars(self), "_db": self._db.path, "_finalizer": None, "_encode": None, "_watcher": None}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         vars(self).update(state)
@@ -3633,7 +3782,8 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
             setattr(self, name, getattr(db.driver, name))
         self._start(db)
 
-    def __getstate__(self) -> Dict[str, Any]: return {**vars(self), "_db": None, "_encode": None, "_finalizer": None}
+    def __getstate__(self) -> Dict[str, Any]:
+        return {**vars(self), "_db": None, "_encode": None, "_finalizer": None, "_watcher": None}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         vars(self).update(state)
@@ -3745,3 +3895,478 @@ def copy_store(
             copied, done = copied + _copy_session(source, target, flow_id, session_id), done + 1
             if progress: progress(done, max(done, total))
     return CopyCounts(copied, done - copied)
+
+# %% ../nbs/state_store.ipynb #coroutine-methods
+_P = ParamSpec("_P")
+
+class _CoroutineMethod(Generic[_P, _T]):
+    "A method of the store as a coroutine."
+    def __init__(self,
+        method: Callable[Concatenate[Any, _P], _T],
+        run: str # Method of `AsyncWorkflowStateStore` that runs the call
+    ) -> None:
+        self.method, self.run, self.__doc__ = method, run, method.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None: self.name = name
+
+    @overload
+    def __get__(self, store: None, owner: type) -> _CoroutineMethod[_P, _T]: ...
+    @overload
+    def __get__(self, store: AsyncWorkflowStateStore, owner: type) -> Callable[_P, Coroutine[Any, Any, _T]]: ...
+    def __get__(self, store: Any, owner: type) -> Any:
+        if store is None: return self
+        method, run = getattr(store.store, self.name), getattr(store, self.run)
+        @wraps(method)
+        async def call(*args: _P.args, **options: _P.kwargs) -> Any: return await run(partial(method, *args, **options))
+        return call
+
+class _AsyncBlockMethod(Generic[_P, _T]):
+    "An edit method of the store, for `async with`."
+    def __init__(self, method: Callable[Concatenate[Any, _P], ContextManager[_T]]) -> None:
+        self.method, self.__doc__ = method, method.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None: self.name = name
+
+    @overload
+    def __get__(self, store: None, owner: type) -> _AsyncBlockMethod[_P, _T]: ...
+    @overload
+    def __get__(self, store: AsyncWorkflowStateStore, owner: type) -> Callable[_P, AsyncContextManager[_T]]: ...
+    def __get__(self, store: Any, owner: type) -> Any:
+        if store is None: return self
+        method = getattr(store.store, self.name)
+        @wraps(method)
+        def open_block(*args: _P.args, **options: _P.kwargs) -> Any: return _AsyncBlock(store, method(*args, **options))
+        return open_block
+
+# %% ../nbs/state_store.ipynb #async-block
+_async_blocks: ContextVar[tuple[list[Any], ...]] = ContextVar("async edit blocks that contain this call", default=())
+
+class _AsyncBlock(Generic[_T]):
+    "An edit block that runs in the writer's thread, except for the caller's code."
+    def __init__(self, owner: AsyncWorkflowStateStore, block: ContextManager[_T]) -> None:
+        self.owner, self.block = owner, block
+        self.marker: list[Any] = [] # [owner] while the caller's code runs
+
+    async def __aenter__(self) -> _T:
+        owner, entered = self.owner, list[_T]()
+        owner._refuse_reentry()
+        await owner._turn.acquire()
+        try:
+            self.context = copy_context()
+            await owner._run(owner._writer, self.context, lambda: entered.append(self.block.__enter__()))
+        except BaseException as error:
+            try:
+                if entered: await self.leave(type(error), error, error.__traceback__)
+            finally: owner._turn.release()
+            raise
+        for variable, value in self.context.items():  # what the engine has set to recognize a call inside this block
+            if variable.get(None) is not value: variable.set(value)
+        self.marker.append(owner)
+        _async_blocks.set((*filter(None, _async_blocks.get()), self.marker))
+        return entered[0]
+
+    async def __aexit__(self, *error: Any) -> Optional[bool]:
+        try: return await self.leave(*error)
+        finally:
+            self.marker.clear()
+            self.owner._turn.release()
+
+    async def leave(self, *error: Any) -> Optional[bool]:
+        leave = partial(self.block.__exit__, *error)
+        return await self.owner._run(self.owner._writer, self.context, leave, must_run=True)
+
+# %% ../nbs/state_store.ipynb #async-class
+class AsyncWorkflowStateStore:
+    """Every method of a store as a coroutine, and the edit blocks as `async with`. For one event loop.
+
+    Raises what the store raises. A call that is cancelled before it has begun is not made; one that has begun ends
+    first, so it may have written. Example:
+
+        store = AsyncWorkflowStateStore(SQLiteWorkflowStateStore("reviews.db"))
+        await store.set_current_step("review", sid, "split")
+        async with store.edit_step_state("review", sid, "split") as state:
+            state["title"] = await suggest_title(state["text"])
+    """
+    Error: type[Exception] # The driver's exception classes, as on the store
+    DatabaseError: type[Exception]
+    OperationalError: type[Exception]
+    IntegrityError: type[Exception]
+    ProgrammingError: type[Exception]
+
+    def __init__(self,
+        store: WorkflowStateStore, # Store of either engine; other threads may use it as well
+        *,
+        max_readers: int = 4 # Threads for reading; one more writes
+    ) -> None:
+        from asyncio import Lock
+        from concurrent.futures import ThreadPoolExecutor
+        if not isinstance(store, WorkflowStateStore): raise TypeError(f"store must be a store, not {type(store).__name__}")
+        _check_int("max_readers", max_readers, 1)
+        self.store, self._turn = store, Lock()
+        self._readers, self._writer = ThreadPoolExecutor(max_readers), ThreadPoolExecutor(1)
+        for name in ("Error", "DatabaseError", "OperationalError", "IntegrityError", "ProgrammingError"):
+            setattr(self, name, getattr(store, name))
+
+    create_session = _CoroutineMethod(WorkflowStateStore.create_session, "_write")
+    session_exists = _CoroutineMethod(WorkflowStateStore.session_exists, "_read")
+    get_session_summary = _CoroutineMethod(WorkflowStateStore.get_session_summary, "_read")
+    set_session_label = _CoroutineMethod(WorkflowStateStore.set_session_label, "_write")
+    delete_session = _CoroutineMethod(WorkflowStateStore.delete_session, "_write")
+    clear_state = _CoroutineMethod(WorkflowStateStore.clear_state, "_write")
+    reset_session = _CoroutineMethod(WorkflowStateStore.reset_session, "_write")
+    copy_session = _CoroutineMethod(WorkflowStateStore.copy_session, "_write")
+    get_session = _CoroutineMethod(WorkflowStateStore.get_session, "_read")
+    get_current_step = _CoroutineMethod(WorkflowStateStore.get_current_step, "_read")
+    set_current_step = _CoroutineMethod(WorkflowStateStore.set_current_step, "_write")
+    get_state = _CoroutineMethod(WorkflowStateStore.get_state, "_read")
+    update_state = _CoroutineMethod(WorkflowStateStore.update_state, "_write")
+    edit_state = _AsyncBlockMethod(WorkflowStateStore.edit_state)
+    edit_session = _AsyncBlockMethod(WorkflowStateStore.edit_session)
+    get_step_state = _CoroutineMethod(WorkflowStateStore.get_step_state, "_read")
+    update_step_state = _CoroutineMethod(WorkflowStateStore.update_step_state, "_write")
+    edit_step_state = _AsyncBlockMethod(WorkflowStateStore.edit_step_state)
+    clear_step_state = _CoroutineMethod(WorkflowStateStore.clear_step_state, "_write")
+    wait_for_change = _CoroutineMethod(WorkflowStateStore.wait_for_change, "_wait")
+    undo = _CoroutineMethod(WorkflowStateStore.undo, "_write")
+    redo = _CoroutineMethod(WorkflowStateStore.redo, "_write")
+    get_undo_history = _CoroutineMethod(WorkflowStateStore.get_undo_history, "_read")
+    list_sessions = _CoroutineMethod(WorkflowStateStore.list_sessions, "_read")
+    count_sessions = _CoroutineMethod(WorkflowStateStore.count_sessions, "_read")
+    list_flows = _CoroutineMethod(WorkflowStateStore.list_flows, "_read")
+    prune_sessions = _CoroutineMethod(WorkflowStateStore.prune_sessions, "_write")
+    check = _CoroutineMethod(WorkflowStateStore.check, "_read")
+    backup = _CoroutineMethod(SQLiteWorkflowStateStore.backup, "_read")
+    restore = _CoroutineMethod(SQLiteWorkflowStateStore.restore, "_write")
+
+    async def close(self) -> None:
+        "Close the store once the writes that have begun have ended."
+        await self._write(self.store.close)
+        for pool in self._readers, self._writer: pool.shutdown(wait=False)
+
+    async def __aenter__(self) -> AsyncWorkflowStateStore: return self
+    async def __aexit__(self, *error: object) -> None: await self.close()
+    def __repr__(self) -> str: return f"{type(self).__name__}({self.store!r})"
+
+    # -- how a call runs
+
+    async def _read(self, call: Callable[[], _T]) -> _T: return await self._run(self._readers, copy_context(), call)
+
+    async def _write(self, call: Callable[[], _T]) -> _T:
+        self._refuse_reentry()
+        async with self._turn: return await self._run(self._writer, copy_context(), call)
+
+    async def _wait(self, call: partial[int]) -> int:
+        "`wait_for_change`, without a thread while it waits."
+        import asyncio
+        wait = await self._read(partial(self.store._start_waiting, *call.args, **call.keywords))
+        future: asyncio.Future[int] = asyncio.wrap_future(wait.future)
+        try:
+            await asyncio.wait([future], timeout=wait.time_left)
+            return future.result() if future.done() else wait.revision
+        finally: future.cancel()
+
+    def _refuse_reentry(self) -> None:
+        if any(self in block for block in _async_blocks.get()): raise RuntimeError(
+            "this call is inside an edit block of the same store: change the state of the block, or write after it")
+
+    async def _run(self, pool: Any, context: Context, call: Callable[[], _T], must_run: bool = False) -> _T:
+        "The result of a call in a thread. If it is cancelled after it has begun, it ends first."
+        import asyncio
+        try: job = pool.submit(context.run, call)
+        except RuntimeError: return call()  # the pool is shut down, and the store closed: it says so
+        future: asyncio.Future[_T] = asyncio.wrap_future(job)
+        try: await asyncio.wait([future])
+        except asyncio.CancelledError:
+            if not must_run and job.cancel(): raise
+            while not future.done():
+                try: await asyncio.wait([future])
+                except asyncio.CancelledError: pass  # again; the thread can't be interrupted
+            future.exception()  # it is not reported, because the cancellation is
+            raise
+        return future.result()
+
+# %% ../nbs/state_store.ipynb #shell-open
+def _open_database(database: str, schema: str, create: bool = False) -> WorkflowStateStore:
+    "The store in a file or on a server."
+    if re.match("postgres(ql)?://", database): return PostgresWorkflowStateStore(database, schema=schema)
+    if not create and not os.path.exists(database): raise FileNotFoundError(f"no such file: {database}")
+    return SQLiteWorkflowStateStore(database)
+
+def _printable(value: object) -> str:
+    "A text on one line, with escapes for what a terminal would not show as a character."
+    return "".join([char if char.isprintable() else ascii(char)[1:-1] for char in str(value)])
+
+def _json_text(value: Any, indent: Optional[int] = None) -> str:
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return text if _printable(text.replace("\n", "")) == text.replace("\n", "") else json.dumps(value, indent=indent)
+
+def _duration(text: str) -> timedelta:
+    "A duration such as `30d`."
+    units = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+    found = re.fullmatch(r"(\d+)([wdhms])", text)
+    if not found: raise ValueError(f"a duration is a number and one of w, d, h, m and s, such as 30d, not {text!r}")
+    try: return timedelta(**{units[found[2]]: int(found[1])})
+    except OverflowError: raise ValueError(f"this duration is too long: {text!r}") from None
+
+def _key_value(text: str) -> tuple[str, Any]:
+    "The key and the value of `K=V`, where V is JSON or else a text."
+    key, equals, value = text.partition("=")
+    if not equals: raise ValueError(f"metadata is KEY=VALUE, not {text!r}")
+    try: parsed = json.loads(value)
+    except ValueError: return key, value
+    return key, value if isinstance(parsed, (dict, list)) else parsed
+
+# %% ../nbs/state_store.ipynb #shell-records
+def _session_record(store: WorkflowStateStore, flow_id: str, session_id: str) -> Optional[Dict[str, Any]]:
+    "What an export says about a session; `None` if there is no such session."
+    session = store.get_session(flow_id, session_id)
+    if not session: return None
+    names = "flow_id", "session_id", "label", "current_step", "metadata"
+    record = {name: getattr(session, name) for name in names if hasattr(session, name)}
+    return {**record, "state": session.state, "steps": session._steps}
+
+def _undo_record(session: SessionSnapshot) -> List[Dict[str, Any]]:
+    "The undo lists of a session, the session's own first."
+    return [{"step": json.loads(scope)[len(_STEP_PREFIX):] if scope else None,
+             "undo": [vars(entry) for entry in history.undo], "redo": [vars(entry) for entry in history.redo]}
+            for scope, history in sorted(session._histories.items())]
+
+def _each_session(store: WorkflowStateStore, flow_id: Optional[str] = None) -> Iterator[tuple[str, str]]:
+    "The ids of all sessions, or of those of a flow, whatever is created or deleted meanwhile."
+    where, values = ("flow_id = ? AND ", (flow_id,)) if flow_id is not None else ("", ())
+    more = f"SELECT id, flow_id, session_id FROM workflow_session WHERE {where}id > ? ORDER BY id LIMIT 1000"
+    page: list[Any] = []
+    while page := store._db.read(more, *values, page[-1][0] if page else 0):
+        for _, flow, session in page: yield flow, session
+
+def _import_session(store: WorkflowStateStore, line: str) -> int:
+    "The number of sessions that were created: 0 if the session is there and reads the same."
+    record = json.loads(line)
+    if not isinstance(record, dict): raise ValueError("not a JSON object")
+    record = {"label": None, "current_step": None, "state": {}, "steps": {}, **record}
+    missing = [name for name in ("flow_id", "session_id") if name not in record]
+    if missing: raise ValueError(f"{missing[0]} is missing")
+    if not isinstance(record["steps"], dict): raise ValueError("steps must be a JSON object")
+    flow_id, session_id, metadata = record["flow_id"], record["session_id"], record.get("metadata")
+    try:
+        with store.edit_session(flow_id, session_id, expected_revision=0) as edit:
+            edit.label, edit.current_step = record["label"], record["current_step"]
+            edit.state.update(record["state"])
+            for step_id, state in record["steps"].items(): edit.step(step_id).update(state)
+            if metadata: getattr(edit, "metadata").update(metadata)
+    except StaleSessionError:
+        existing = _session_record(store, flow_id, session_id) or {}
+        if any(_encode(record[name]) != _encode(existing[name]) for name in existing if name in record):
+            raise store.IntegrityError(
+                f"flow {flow_id!r}, session {session_id!r} exists with other content: delete it first") from None
+        return 0
+    if not edit.revision: store.create_session(flow_id, session_id)  # a session without any content
+    for step_id, state in record["steps"].items():
+        if not state: store.update_step_state(flow_id, session_id, step_id, {})  # a block creates no empty step
+    return 1
+
+# %% ../nbs/state_store.ipynb #shell-commands
+@contextmanager
+def _progress(what: str, prints: bool = False) -> Iterator[Callable[[int, int], None]]:
+    "Show on a terminal how far a command is, unless it prints there meanwhile; the line disappears at the end."
+    terminal, latest = sys.stderr.isatty() and not (prints and sys.stdout.isatty()), 0.0
+    def show(done: int, total: int) -> None:
+        nonlocal latest
+        if not terminal or time.monotonic() - latest < 0.1: return
+        latest = time.monotonic()
+        print(f"\r{what}: {done:,} of {total:,}", end="", file=sys.stderr, flush=True)
+    if terminal: print(f"\r{what} ...", end="", file=sys.stderr, flush=True)
+    try: yield show
+    finally:
+        if terminal: print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+def _report(args: Any, text: str, **values: Any) -> None:
+    "Print what a command has done, in words or as JSON."
+    print(_json_text(values) if args.json else _printable(text))
+
+def _count(number: int, noun: str = "session") -> str: return f"{number:,} {noun}{'s' * (number != 1)}"
+
+def _count_all(store: WorkflowStateStore) -> int:
+    return int(store._db.read("SELECT count(*) FROM workflow_session")[0][0])
+
+# %% ../nbs/state_store.ipynb #shell-look
+def _sessions_command(args: Any) -> None:
+    filters = {"current_step": args.step, "label_contains": args.label, "metadata": dict(args.metadata) or None}
+    given: Dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
+    with _open_database(args.database, args.schema) as store:
+        flows = store.list_flows() if args.flow is None else [args.flow]
+        found = [one for flow in flows for one in store.list_sessions(flow, limit=args.limit, **given)]
+    found.sort(key=lambda one: one.updated_at, reverse=True)
+    if args.limit is not None: del found[args.limit:]
+    if args.json: print(_json_text([vars(one) for one in found]))
+    else: _print_table(found)
+
+def _print_table(summaries: List[SessionSummary]) -> None:
+    rows = [("FLOW", "SESSION", "LABEL", "STEP", "UPDATED", "REVISION", "BYTES", "METADATA")]
+    for one in summaries:
+        metadata = getattr(one, "metadata", {})
+        cells = (one.flow_id, one.session_id, one.label or "", one.current_step or "", one.updated_at, one.revision,
+                 one.state_size_bytes, _encode(metadata) if metadata else "")
+        rows.append(tuple(_printable(cell) for cell in cells))  # type: ignore[arg-type]
+    rows = [tuple(cell if len(cell) <= 60 else cell[:59] + "…" for cell in row) for row in rows]  # type: ignore[misc]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows: print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+def _show_command(args: Any) -> None:
+    with _open_database(args.database, args.schema) as store: session = store.get_session(args.flow, args.session)
+    if not session: raise LookupError(f"flow {args.flow!r} has no session {args.session!r}")
+    summary = {name: value for name, value in vars(session).items() if name != "state" and not name.startswith("_")}
+    record = {**summary, "state": session.state, "steps": session._steps, "undo": _undo_record(session)}
+    print(_json_text(record, None if args.json else 2))
+
+def _check_command(args: Any) -> int:
+    with _open_database(args.database, args.schema) as store, _progress("checking"): found = store.check()
+    if args.json: print(_json_text(found))
+    else: print("\n".join(map(_printable, found)) or "no problems")
+    return int(bool(found))
+
+# %% ../nbs/state_store.ipynb #shell-copies
+def _backup_command(args: Any) -> None:
+    with _open_database(args.database, args.schema) as store:
+        if not isinstance(store, SQLiteWorkflowStateStore): return store.backup(args.dest)  # type: ignore[attr-defined, no-any-return]
+        dest, stem = Path(args.dest), store.db_path.stem
+        if args.keep is not None: dest /= f"{stem}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}.db"
+        elif dest.is_dir(): raise IsADirectoryError(f"{dest} is a folder: name a file in it, or use --keep")
+        replaced = dest.stat().st_size if dest.is_file() else None
+        with _progress("copying"): store.backup(dest)
+    deleted = _old_copies(dest.parent, stem, args.keep) if args.keep is not None else []
+    for path in deleted: path.unlink()
+    size = dest.stat().st_size
+    text = f"wrote {dest} ({_count(size, 'byte')})"
+    if replaced is not None: text += f", replacing a file of {_count(replaced, 'byte')}"
+    if deleted: text += f", and deleted {', '.join(path.name for path in deleted)}"
+    _report(args, text, path=str(dest), bytes=size, replaced=replaced, deleted=[str(path) for path in deleted])
+
+def _old_copies(folder: Path, stem: str, keep: int) -> List[Path]:
+    "The copies that `--keep` deletes: those with our kind of name, without the newest."
+    name = re.escape(stem) + r"-[0-9]{8}T[0-9]{6}\.[0-9]{6}Z\.db"
+    return sorted(path for path in folder.iterdir() if re.fullmatch(name, path.name))[:-keep]
+
+def _restore_command(args: Any) -> None:
+    with _open_database(args.database, args.schema) as store:
+        before = _count_all(store)
+        with _progress("restoring"): getattr(store, "restore")(args.source)
+        after = _count_all(store)
+    _report(args, f"replaced {_count(before)} with {_count(after)} of {args.source}", replaced=before, sessions=after)
+
+def _copy_command(args: Any) -> None:
+    with _open_database(args.database, args.schema) as source, _progress("copying") as progress:
+        with _open_database(args.target, args.schema, args.create) as target:
+            counts = copy_store(source, target, progress=progress)
+    _report(args, f"copied {_count(counts.copied)}; {counts.present:,} were there already", **counts._asdict())
+
+# %% ../nbs/state_store.ipynb #shell-prune
+def _prune_command(args: Any) -> None:
+    deleted = {}
+    with _open_database(args.database, args.schema) as store, _progress("deleting") as progress:
+        flows = store.list_flows() if args.flow is None else [args.flow]
+        latest = max(_next_time() - args.older_than // timedelta(microseconds=1), -2 ** 62)
+        old = "SELECT count(*) FROM workflow_session WHERE flow_id = ? AND updated <= ?"
+        for done, flow in enumerate(flows):
+            progress(done, len(flows))
+            deleted[flow] = store._db.read(old, flow, latest)[0][0] if args.dry_run else store.prune_sessions(flow, args.older_than)
+    found = {flow: number for flow, number in deleted.items() if number}
+    what = "would delete" if args.dry_run else "deleted"
+    lines = [f"{what} {_count(number)} of flow {flow!r}" for flow, number in found.items()] or [f"{what} no sessions"]
+    if args.json: print(_json_text({"deleted": found, "dry_run": args.dry_run}))
+    else: print("\n".join(map(_printable, lines)))
+
+# %% ../nbs/state_store.ipynb #shell-lines
+def _export_command(args: Any) -> None:
+    if args.session is not None and args.flow is None: raise ValueError("--session needs --flow")
+    with _open_database(args.database, args.schema) as store, _progress("exporting", prints=True) as progress:
+        ids: Iterable[tuple[str, str]] = _each_session(store, args.flow)
+        if args.session is not None: ids = [(args.flow, args.session)]
+        total = store.count_sessions(args.flow) if args.flow is not None else _count_all(store)
+        for done, (flow_id, session_id) in enumerate(ids):
+            record = _session_record(store, flow_id, session_id)
+            if record: print(json.dumps(record))
+            elif args.session is not None: raise LookupError(f"flow {flow_id!r} has no session {session_id!r}")
+            progress(done, total)
+
+def _import_command(args: Any) -> None:
+    created = number = 0
+    with _open_database(args.database, args.schema, args.create) as store, _progress("importing") as progress:
+        for number, line in enumerate(sys.stdin, 1):
+            try: created += _import_session(store, line) if line.strip() else 0
+            except (LookupError, TypeError, ValueError, AttributeError, store.Error) as error:
+                raise ValueError(f"line {number}: {error} ({_count(created)} imported before)") from error
+            progress(number, number)
+    _report(args, f"imported {_count(created)}; {number - created:,} were there already", imported=created, present=number - created)
+
+# %% ../nbs/state_store.ipynb #shell-arguments
+_DATABASE = "a file, or postgresql://user@host/database"
+
+def _arguments(args: Optional[Sequence[str]]) -> Any:
+    from argparse import ArgumentParser, Namespace
+    class Parser(ArgumentParser):
+        def error(self, message: str) -> Any: self.exit(2, f"{self.prog}: {_printable(message)}\n")
+    def checked(read: Callable[[str], _T]) -> Callable[[str], _T]:
+        def convert(text: str) -> _T:
+            try: return read(text)
+            except ValueError as error: return parser.error(str(error))  # type: ignore[no-any-return]
+        return convert
+    def natural(text: str) -> int:
+        if not re.fullmatch("[1-9][0-9]*", text): raise ValueError(f"a number of at least 1 is needed, not {text!r}")
+        return int(text)
+    parser = Parser(prog="cjm-workflow-state", description="Look after the sessions of multi-step apps.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    def add(name: str, run: Callable[[Any], Optional[int]], help: str, *positional: str) -> Any:
+        command = commands.add_parser(name, help=help, description=help)
+        command.add_argument("database", metavar="DATABASE", help=_DATABASE)
+        for argument in positional: command.add_argument(argument, metavar=argument.upper())
+        command.add_argument("--schema", default="public", help="schema of the tables on a server; default: public")
+        command.add_argument("--json", action="store_true", help="print JSON")
+        command.set_defaults(run=run)
+        return command
+    sessions = add("sessions", _sessions_command, "list sessions, newest first")
+    sessions.add_argument("--flow", help="only this flow")
+    sessions.add_argument("--step", help="only sessions on this step")
+    sessions.add_argument("--label", metavar="TEXT", help="only sessions with this text in their label")
+    sessions.add_argument("--metadata", metavar="K=V", action="append", default=[], type=checked(_key_value),
+                          help="only sessions with this metadata; V is JSON or a text; may be repeated")
+    sessions.add_argument("--limit", metavar="N", type=checked(natural), help="at most so many")
+    add("show", _show_command, "print a session as JSON, with its undo lists", "flow", "session")
+    add("check", _check_command, "report damage; the exit status is 1 if there is any")
+    backup = add("backup", _backup_command, "write a copy of a live file", "dest")
+    backup.add_argument("--keep", metavar="N", type=checked(natural),
+                        help="DEST is a folder: add a copy named by the time, and keep the newest N")
+    add("restore", _restore_command, "replace a store's content with that of a backup", "source")
+    copy = add("copy", _copy_command, "copy all sessions with their undo to another store", "target")
+    prune = add("prune", _prune_command, "delete sessions that have not changed for a while")
+    prune.add_argument("--older-than", metavar="DURATION", required=True, type=checked(_duration), help="for example 30d or 12h")
+    prune.add_argument("--flow", help="only this flow")
+    prune.add_argument("--dry-run", action="store_true", help="say what would be deleted, and delete nothing")
+    export = add("export", _export_command, "print sessions as JSON Lines, without undo")
+    export.add_argument("--flow", help="only this flow")
+    export.add_argument("--session", help="only this session; needs --flow")
+    load = add("import", _import_command, "create sessions from JSON Lines on standard input")
+    for command in copy, load: command.add_argument("--create", action="store_true", help="create the file if there is none")
+    return parser.parse_args(args, Namespace())
+
+# %% ../nbs/state_store.ipynb #shell-main
+def main(
+    args: Optional[Sequence[str]] = None # Arguments; `None`: those of the process
+) -> int: # Exit status: 0, 1 if `check` found something, 2 after an error
+    "The command line: `python -m cjm_workflow_state`, or `cjm-workflow-state`."
+    import logging
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())  # the error says the same
+    for stream in sys.stdout, sys.stderr:
+        if hasattr(stream, "reconfigure"): stream.reconfigure(errors="backslashreplace")
+    options = _arguments(args)
+    try:
+        status = options.run(options) or 0
+        sys.stdout.flush()
+        return int(status)
+    except BrokenPipeError:  # nobody reads any more, as after `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt: return 130
+    except Exception as error:
+        print(f"cjm-workflow-state: {' '.join(_printable(error).split()) or type(error).__name__}", file=sys.stderr)
+        return 2

@@ -2,6 +2,7 @@
 
 After a change to the package's private structure, change only this module.
 """
+import threading
 from itertools import chain
 from types import SimpleNamespace
 
@@ -55,6 +56,32 @@ def set_clock(monkeypatch, time_ns):
 def set_datetime(replacement):
     "Make the package use this class instead of `datetime.datetime`."
     state_store.datetime = replacement
+
+
+def waits(store):
+    "Those who wait for a change."
+    return store._watcher.waits
+
+
+def watcher_thread(store):
+    "The thread that watches for changes, while somebody waits."
+    return store._watcher.thread
+
+
+def fail_watcher(monkeypatch, store, fail):
+    "Make the watcher call this function in place of its first look at the database."
+    monkeypatch.setattr(store._db, 'data_version', fail)
+
+
+def record_threads(monkeypatch, store):
+    "The threads in which the store reads or writes from now on; the value grows."
+    threads = set()
+    for name in 'read_all', 'write', 'check':
+        def call(*args, original=getattr(store._db, name), **options):
+            threads.add(threading.get_ident())
+            return original(*args, **options)
+        monkeypatch.setattr(store._db, name, call)
+    return threads
 
 
 def steps_of(snapshot):

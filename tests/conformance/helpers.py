@@ -40,11 +40,13 @@ METHODS = {
     'list_sessions': (['flow_id', ('order_by', 'updated_at'), ('descending', True)],
                       {'limit': None, 'offset': 0, 'after': None, **FILTERS}),
     'count_sessions': (['flow_id'], FILTERS),
+    'wait_for_change': (['flow_id', 'session_id', 'revision'], {'timeout': 30.0}),
     'list_flows': ([], {}),
     'prune_sessions': (['flow_id', 'older_than'], {}),
     'check': ([], {})}
 
-VALID = {'flow_id': F, 'session_id': S, 'step_id': 'a', 'label': 'x', 'updates': {'n': 2}, 'older_than': timedelta(1)}
+VALID = {'flow_id': F, 'session_id': S, 'step_id': 'a', 'label': 'x', 'updates': {'n': 2}, 'older_than': timedelta(1),
+         'revision': 99}
 ARGUMENTS = {name: {p: VALID[p] for p in positional if isinstance(p, str)} for name, (positional, _) in METHODS.items()}
 WRITE_METHODS = [name for name, (_, keyword_only) in METHODS.items() if 'expected_revision' in keyword_only]
 CREATING_METHODS = [name for name, (_, keyword_only) in METHODS.items() if 'create' in keyword_only]
