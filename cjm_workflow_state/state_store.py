@@ -486,17 +486,19 @@ def _named_parts(value: Any) -> Iterator[tuple[str, Any, Any]]:
         except ValueError: yield f"[<{type(key).__name__}>]", key, part  # an int with more digits than Python prints
 
 # %% ../nbs/state_store.ipynb #flatten-state
+def _checked_dict(argument: str, state: Any) -> dict[str, Any]:
+    if not isinstance(state, Mapping): raise TypeError(f"{argument} must be a dict, not {type(state).__name__}")
+    bad_keys = [key for key in state if not isinstance(key, str)]
+    if bad_keys: raise TypeError(f"keys of {argument} must be str, not {bad_keys[0]!r}")
+    return state if isinstance(state, dict) else dict(state)
+
 def _flatten_state(
     argument: str, # Its name, for error messages
     state: Any, # A dict with `str` keys
     scope: _Path, # Where it is stored: () for the whole state, else the step's key
     encode: _Encode = _encode
 ) -> dict[_Path, str]: # Text of each row
-    if not isinstance(state, dict):
-        if not isinstance(state, Mapping): raise TypeError(f"{argument} must be a dict, not {type(state).__name__}")
-        state = dict(state)
-    bad_keys = [key for key in state if not isinstance(key, str)]
-    if bad_keys: raise TypeError(f"keys of {argument} must be str, not {bad_keys[0]!r}")
+    state = _checked_dict(argument, state)
     texts: dict[_Path, str] = {}
     for key, (name, value) in zip(state, _by_key_text(state, argument).items()):
         is_step = not scope and _is_step(name)
@@ -2047,23 +2049,25 @@ def _neighbours_sql(in_step: bool, number: int) -> str:
         UNION ALL {nearest('max', '<')} UNION ALL {nearest('min', '>')}"""
 
 # %% ../nbs/state_store.ipynb #conflict-choice
+def _checked_choice(argument: str, choice: Any) -> Union[bool, Collection[str]]:
+    if isinstance(choice, bool): return choice
+    if not isinstance(choice, Iterable) or isinstance(choice, (str, bytes)):
+        raise TypeError(f"{argument} must be True, False or a list of keys, not {choice!r}")
+    return _check_keys(argument, choice)
+
 class _ConflictChoice(NamedTuple):
     "The conflicting fields to overwrite and those to keep: all, none, or those of some keys."
     force: Union[bool, Collection[str]]
     keep: Union[bool, Collection[str]]
 
     @classmethod
-    def checked(cls, **choices: Any) -> _ConflictChoice:
-        names: dict[str, Any] = {}
-        for argument, choice in choices.items():
-            if not isinstance(choice, Iterable) and not isinstance(choice, bool) or isinstance(choice, (str, bytes)):
-                raise TypeError(f"{argument} must be True, False or a list of keys, not {choice!r}")
-            names[argument] = choice if isinstance(choice, bool) else _check_keys(argument, choice)
-        force, keep = names["force"], names["keep"]
+    def checked(cls, force: Any, keep: Any) -> _ConflictChoice:
         if force is True and keep is True: raise ValueError("force=True and keep=True exclude each other")
-        both = [] if isinstance(force, bool) or isinstance(keep, bool) else [key for key in force if key in keep]
-        if both: raise ValueError(f"in both force and keep: {', '.join(repr(json.loads(key)) for key in both)}")
-        return cls(force, keep)
+        choice = cls(_checked_choice("force", force), _checked_choice("keep", keep))
+        lists = [set[str]() if isinstance(one, bool) else {*one} for one in choice]
+        both = [json.loads(key) for key in sorted(set.intersection(*lists))]
+        if both: raise ValueError(f"in both force and keep: {', '.join(map(repr, both))}")
+        return choice
 
     def of(self, keys: Collection[str]) -> str:
         "`force` or `keep` for a field of these keys, or nothing."
@@ -2113,7 +2117,7 @@ class _Transaction:
     session: _Session
     rows: _Rows # those that `find` loaded
     undo_rows: Sequence[Any] = () # the rows of the undo statement that `find` sent along
-    complete: Optional[_Path] = None # the scope, if `find` loaded all of its rows
+    names: Optional[Collection[str]] = () # the keys that it loaded; `None`: all of the scope
     metadata_changed = False
 
     def __init__(self,
@@ -2160,7 +2164,7 @@ class _Transaction:
         self.session = _Session(id, revision, label, step, self.db.change_time(latest))
         self.rows = _rows_from([row[5:] for row in found if row[5] is not None], options.scope, names)
         self.undo_rows = undo_rows[0] if undo_rows else ()
-        if names is None: self.complete = options.scope
+        self.names = names
         return True
 
     def lock_and_read(self, ids: tuple[str, str], statements: list[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
@@ -2213,7 +2217,7 @@ class _Transaction:
         return self.execute(_SELECT_ORDER, self.session.id, "".join(scope))
 
     def load(self, actions: Iterable[_Action], whole_order: Iterable[_Path] = ()) -> _Rows:
-        "Rows of the keys that the fields belong to, and positions: around the keys that come or go, or of whole scopes."
+        "Rows of the keys that the fields belong to, and positions: around keys that come or go, or of whole scopes."
         names, moving, ordered = _needed_rows(actions)
         ordered |= {*whole_order}
         id = self.session.id
@@ -2300,15 +2304,11 @@ class _Transaction:
 
     def with_siblings(self, old: _Rows, new: _Rows) -> tuple[_Rows, _Rows]:
         "Add the positions of the keys beside a deleted key, or of all keys of the state if some changed places."
-        deleted: dict[_Path, list[str]] = {}
-        moved = False
-        for path, (position, _) in old.items():
-            if len(path) > 1 + _is_step(path[0]): continue
-            if path not in new: deleted.setdefault(path[:-1], []).append(path[-1])
-            elif len(path) == 1 and new[path][0] != position: moved = True
-        for scope in deleted | ({(): []} if moved else {}):
-            if self.complete is not None and scope[:len(self.complete)] == self.complete: continue  # they are there
-            found = self.select_order(scope) if moved and not scope else self.select_around(scope, deleted[scope])
+        deleted, moved = _deleted_and_moved(old, new)
+        if moved: deleted[()] = []
+        for scope, keys in deleted.items():
+            if self.names is None and scope[:len(self.options.scope)] == self.options.scope: continue  # they are there
+            found = self.select_around(scope, keys) if keys else self.select_order(scope)
             order = _rows_from(found.fetchall(), scope, None)
             new = {**{path: row for path, row in order.items() if path not in old}, **new}
             old = {**order, **old}
@@ -2319,7 +2319,7 @@ class _Transaction:
         merged = self.merge_rows(first, self.load([first]), old, new)
         fields = merged.fields if merged else {}
         scopes = [path for path in fields if not path or len(path) == 1 and _is_step(path[0])]
-        if scopes: merged = self.merge_rows(first, self.load([first], scopes), old, new)  # a deleted key is back elsewhere
+        if scopes: merged = self.merge_rows(first, self.load([first], scopes), old, new)  # a deleted key came back
         return merged
 
     def merge_rows(self, first: _Action, around: _Rows, old: _Rows, new: _Rows) -> Optional[_Action]:
@@ -2332,7 +2332,7 @@ class _Transaction:
         if _conflicting_paths(before, first._replace(fields=unchanged)): return None
         return _action_between(_revert(before, first), _Content.of_rows(new, steps))
 
-    def replay(self, choice: _ConflictChoice) -> list[bool]: # For each action, whether it was moved; else it was dropped
+    def replay(self, choice: _ConflictChoice) -> list[bool]: # Whether each action was moved; else it was dropped
         "Undo or redo the actions in `undo_rows`, and store in their place what leads back again."
         here, actions = (self.session.id, "".join(self.options.scope)), [self.unpack(row[1]) for row in self.undo_rows]
         old = self.load(actions)
@@ -2358,7 +2358,22 @@ def _steps_of(*sides: _Rows) -> set[str]:
     "The steps among loaded rows."
     return {path[0] for rows in sides for path, row in rows.items() if row[1] and _is_step(path[0])}
 
+def _deleted_and_moved(old: _Rows, new: _Rows) -> tuple[dict[_Path, list[str]], bool]:
+    "The deleted keys of each scope, and whether keys of the state changed places."
+    deleted: dict[_Path, list[str]] = {}
+    moved = False
+    for path, (position, _) in old.items():
+        if len(path) > 1 + _is_step(path[0]): continue
+        if path not in new: deleted.setdefault(path[:-1], []).append(path[-1])
+        elif len(path) == 1 and new[path][0] != position: moved = True
+    return deleted, moved
+
 _Names = dict[_Path, dict[str, None]] # keys of some scopes, without duplicates, in their order
+
+def _split_path(path: _Path) -> tuple[_Path, _Path]:
+    "The scope that a field's keys stand in, and the keys."
+    in_step = bool(path) and _is_step(path[0])
+    return path[:in_step], path[in_step:]
 
 def _needed_rows(actions: Iterable[_Action]) -> tuple[_Names, _Names, set[_Path]]:
     "The keys whose rows undo needs; those whose neighbours it needs; and the scopes of which it needs the whole order."
@@ -2367,8 +2382,7 @@ def _needed_rows(actions: Iterable[_Action]) -> tuple[_Names, _Names, set[_Path]
     ordered: set[_Path] = set()
     for action in actions:
         for path, field in action.fields.items():
-            scope = path[:1] if path and _is_step(path[0]) else ()
-            inner = path[len(scope):]
+            scope, inner = _split_path(path)
             names.setdefault(scope, {"": None} if scope else {}).update(dict.fromkeys(inner[:1]))
             if not inner: ordered.add(scope)
             elif len(inner) == 1 and (field.before is GONE or field.after is None):
@@ -3026,7 +3040,8 @@ class WorkflowStateStore:
     _encode: _Encode
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        raise TypeError(f"{type(self).__name__} is a base class: use SQLiteWorkflowStateStore or PostgresWorkflowStateStore")
+        raise TypeError(
+            f"{type(self).__name__} is a base class: use SQLiteWorkflowStateStore or PostgresWorkflowStateStore")
 
     def _start(self, db: _Engine) -> None:
         self._encode, self._db = _encode if self._default is None else _make_encoder(self._default), db
