@@ -65,7 +65,8 @@ class Relay(asyncio.Protocol):
     def cut(self):
         "Both sides see a broken connection; what is on its way is lost."
         self.silent = True
-        for side in (self, self.other): side.transport.abort()
+        for side in (self, self.other):
+            if side: side.transport.abort()  # else it is still connecting
 
     def drop_answer(self): self.other.drops = True
     def swallow(self): self.silent = self.other.silent = True
