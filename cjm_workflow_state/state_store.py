@@ -1498,6 +1498,8 @@ class _Pool:
         self.retry_at, self.pause = 0.0, 0.0     # after a failed attempt to connect, no caller tries before this time
         self.failure: Optional[Exception] = None # of the last attempt
         self.opened: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.closing = threading.Lock()          # held by the thread that closes what is idle for too long
+        self.emptied: queue.SimpleQueue[None] = queue.SimpleQueue() # wakes that thread: nothing is idle any more
 
     @contextmanager
     def connection(self, writes: bool = False) -> Iterator[Any]:
@@ -1581,21 +1583,28 @@ class _Pool:
         if con.silent: self.close_idle()  # they would each wait for an answer, too
         if not con.closed: self.idle.append((time.monotonic(), con))
         self.wake()
-        self.close_unused()
         if self.closed: self.close_idle()
+        elif self.idle and self.closing.acquire(blocking=False):
+            args = weakref.ref(self), self.closing, self.emptied
+            try: threading.Thread(target=_close_unused, args=args, daemon=True, name="close idle connections").start()
+            except RuntimeError: self.closing.release()  # Python is ending
 
-    def close_unused(self) -> None:
-        "Close the connections that nobody has used for `_IDLE` seconds; the oldest come first."
-        while self.idle and time.monotonic() - self.idle[0][0] >= _IDLE:
-            try: since, con = self.idle.pop(0)
+    def close_unused(self) -> Optional[float]:
+        "Close the connections that nobody has used for `_IDLE` seconds; returns when to look again, if any are left."
+        while self.idle:
+            try: since, con = self.idle.pop(0)  # the oldest
             except IndexError: break
-            if time.monotonic() - since < _IDLE: self.idle.insert(0, (since, con))  # another thread was faster
-            else: con.close()
+            left = since + _IDLE - time.monotonic()
+            if left > 0:
+                self.idle.insert(0, (since, con))
+                return left
+            con.close()
+        return None
 
     def close_idle(self) -> None:
         try:
             while True: self.idle.pop()[1].close()
-        except IndexError: pass
+        except IndexError: self.emptied.put(None)
 
     def abandon(self) -> list[Any]:
         "This is a forked child: what it sends to its parent's connections would harm the parent. Keep them unused."
@@ -1608,6 +1617,17 @@ class _Pool:
         inherited = [self.idle, self.opened]
         self.reset()
         return inherited
+
+def _close_unused(pool: "weakref.ref[_Pool]", closing: threading.Lock, emptied: "queue.SimpleQueue[None]") -> None:
+    "Of a thread that ends with the last idle connection, or with the pool."
+    while True:
+        here = pool()
+        left = here and here.close_unused()
+        if left is None: closing.release()
+        if left is None and not (here and here.idle and closing.acquire(blocking=False)): return
+        del here
+        try: emptied.get(True, left or 0)
+        except queue.Empty: pass
 
 # %% ../nbs/state_store.ipynb #postgres-transaction
 class _PendingResult:
@@ -1682,8 +1702,6 @@ _KEEPALIVE = ", ".join(  # for the server; the client has the same options
     f"set_config('{name if name[0] == 't' else 'tcp_' + name}', '{value}', true)" for name, value in _SILENCE.items())
 _ALLOW = """set_config('statement_timeout', least(
     nullif(extract(epoch FROM current_setting('statement_timeout')::interval) * 1000, 0), $1)::bigint::text, true)"""
-_CLOSE_IDLE = """
-SELECT set_config('idle_session_timeout', $1, false) WHERE current_setting('idle_session_timeout') = '0'"""
 _END_BACKEND = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE backend_xid = $1::xid8::xid AND wait_event IS DISTINCT FROM 'SyncRep'  -- it has committed, on this server"""
@@ -1723,8 +1741,6 @@ class _Postgres:
         con.patience = self.timeout + 1
         if not self.prepare: con.prepare_threshold = None
         con.adapters.register_dumper(int, self.driver.types.numeric.Int8BinaryDumper)  # one type: one prepared text
-        if self.prepare and con.info.server_version >= 140000:  # a pooler's connections serve others, too
-            con.execute(_CLOSE_IDLE, (f"{_milliseconds(1.1 * _IDLE)}",))
         return con
 
     # -- open, close, fork

@@ -2,6 +2,7 @@
 
 After a change to the package's private structure, change only this module.
 """
+import threading
 from types import SimpleNamespace
 
 from cjm_workflow_state import state_store
@@ -39,6 +40,21 @@ def transaction(store):
 def pending_writes(store):
     "How many writes the store has begun or has waiting for a connection."
     return len(store._db.writes)
+
+
+def connection_parameters(transaction):
+    "The parameters that the connection of a transaction was opened with."
+    return transaction.con.info.get_parameters()
+
+
+def set_idle_seconds(monkeypatch, seconds):
+    "Close connections of stores on PostgreSQL that have been idle for that long."
+    monkeypatch.setattr(state_store, '_IDLE', seconds)
+
+
+def closing_threads():
+    "How many threads close idle connections of stores."
+    return sum(thread.name == 'close idle connections' for thread in threading.enumerate())
 
 
 # of any store

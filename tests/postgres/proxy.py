@@ -6,7 +6,7 @@ import threading
 
 class Relay(asyncio.Protocol):
     "One side of a connection; `other` is the side that its bytes go to."
-    other, silent, drops = None, False, False
+    other, silent, drops, end_after = None, False, False, None
 
     def __init__(self, proxy, server=None):
         self.proxy, self.server, self.started, self.rest, self.texts = proxy, server, False, b'', {}
@@ -19,6 +19,7 @@ class Relay(asyncio.Protocol):
         "The client's side: find the server, or hang up."
         self.transport.pause_reading()
         self.proxy.relays.add(self)
+        self.proxy.accepted += 1
         try:
             if self.proxy.down: raise OSError
             _, self.other = await self.proxy.loop.create_unix_connection(lambda: Relay(self.proxy), self.server)
@@ -29,6 +30,9 @@ class Relay(asyncio.Protocol):
     def data_received(self, data):
         if self.server: self.from_client(data)
         elif self.drops: self.other.cut()
+        elif self.end_after and self.end_after in data:  # the server answers, and ends instead of being ready again
+            self.other.transport.write(data[:data.index(self.end_after) + len(self.end_after)])
+            for side in (self.other, self): side.transport.close()
         elif not (self.silent or self.proxy.silent): self.later(data)
 
     def later(self, data):
@@ -82,7 +86,7 @@ class Proxy:
         self.server, self.delay = server, delay  # path of its socket; seconds before an answer goes on
         self.down = self.silent = self.spoken = False
         self.hangs_up = True                     # tells one side when the other has gone
-        self.relays, self.statements, self.events, self.trips = set(), [], {}, 0
+        self.relays, self.statements, self.events, self.trips, self.accepted = set(), [], {}, 0, 0
 
     def at(self, sql, event, nth=1):
         "When this statement comes for the n-th time, before it is passed on: `event(relay)`, in the proxy's thread."

@@ -51,8 +51,8 @@ rm -rf "$0"'''
 class PostgresServer:
     "A server of its own. The address stays the same over `stop`, `kill` and `restart`; the data does too."
 
-    def __init__(self, bin=None, *, fsync=False):
-        self.bin, self.fsync, self.process = bin or programs(), fsync, None
+    def __init__(self, bin=None, *, fsync=False, listen='127.0.0.1'):
+        self.bin, self.fsync, self.listen, self.process = bin or programs(), fsync, listen, None
         # a socket's path may have about 100 bytes, which the usual temporary folder can exceed
         self.folder = Path(tempfile.mkdtemp(prefix='pg-', dir='/tmp' if os.path.isdir('/tmp') else None))
         self.user, self.data = unprivileged(), self.folder/'data'
@@ -66,6 +66,8 @@ class PostgresServer:
         command = [self.bin/'initdb', '-D', self.data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C']
         made = subprocess.run([*command, '--no-sync'], cwd=self.folder, capture_output=True, text=True, **self.user)
         if made.returncode: raise RuntimeError(f'initdb failed: {made.stdout}{made.stderr}')
+        if listen != '127.0.0.1':
+            with open(self.data/'pg_hba.conf', 'a') as access: access.write(f'host all all {listen}/24 trust\n')
 
     @property
     def conninfo(self): return f'host={self.folder} port={self.port} user=postgres dbname=postgres'
@@ -74,7 +76,7 @@ class PostgresServer:
     def url(self): return f'postgresql://postgres@127.0.0.1:{self.port}/postgres'
 
     def start(self, timeout=60):
-        options = {'port': self.port, 'listen_addresses': '127.0.0.1', 'unix_socket_directories': self.folder,
+        options = {'port': self.port, 'listen_addresses': self.listen, 'unix_socket_directories': self.folder,
                    'fsync': 'on' if self.fsync else 'off', 'max_connections': 200}
         command = [self.bin/'postgres', '-D', self.data]
         for name, value in options.items(): command += ['-c', f'{name}={value}']

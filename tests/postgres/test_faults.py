@@ -257,6 +257,11 @@ def at_commit(event, down=False):
 cut, drop, swallow = (lambda relay: relay.cut()), (lambda relay: relay.drop_answer()), (lambda relay: relay.swallow())
 def hush(relay): relay.other.silent = True
 
+def keep_open(proxy):
+    "The server does not learn that the client has gone."
+    proxy.hangs_up = False
+    return proxy
+
 CUTS = {  # where it breaks: how, whether the change is there, and what the caller is told
     'before the lock': (at_lock, False, 'refused'),
     'commit is lost': (at_commit(cut), False, 'refused'),
@@ -264,7 +269,8 @@ CUTS = {  # where it breaks: how, whether the change is there, and what the call
     'commit is lost and nobody can be asked': (at_commit(cut, down=True), False, 'unknown'),
     'answer is lost and nobody can be asked': (at_commit(drop, down=True), True, 'unknown'),
     'commit is swallowed': (at_commit(swallow), False, 'refused'),
-    'answer is swallowed': (at_commit(hush), True, None)}
+    'answer is swallowed': (at_commit(hush), True, None),
+    'commit is swallowed and the server waits for it': (lambda proxy: at_commit(swallow)(keep_open(proxy)), False, 'refused')}
 
 @pytest.mark.parametrize('where', CUTS)
 @pytest.mark.rounds(1, 2)
@@ -397,8 +403,8 @@ def test_user_who_may_not_create(options):
 # -- PgBouncer
 
 @pytest.fixture
-def bouncer(own_server, tmp_path):
-    "In transaction mode: a connection to the server is lent for one transaction."
+def bouncer(request, own_server, tmp_path):
+    "In transaction mode: a connection to the server is lent for one transaction. A parameter is a line of its settings."
     program = shutil.which('pgbouncer', path=f'{os.environ["PATH"]}:/usr/sbin')
     if program is None:
         must = os.environ.get('REQUIRE_POSTGRES') == '1'
@@ -417,6 +423,7 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = 3
 server_login_retry = 1
+{getattr(request, "param", "")}
 """)
     with open(tmp_path/'log', 'w') as log:
         process = subprocess.Popen([program, config], cwd=own_server.folder, stdout=log, stderr=log, **unprivileged())
