@@ -665,6 +665,7 @@ class _Engine(Protocol):
     TIME_TEXT: str # SQL that formats a time; `{}` stands for the column
     LOCK: str # statement that locks a session's row until the end of the transaction; "" if `write` excludes all
     NEXT_TIME: str # SQL for the value of session `s` that `change_time` takes
+    LOAD_AHEAD: int # bytes of state up to which an `edit_session` block begins with all parts loaded; 0: with none
     SKIP_LOCKED: str # end of a query that locks rows and leaves out those that others hold; "" if `write` excludes all
 
     @property
@@ -1082,6 +1083,7 @@ class _SQLite:
     "One connection that writes, and a few that read. Between calls, all of them can be closed."
     TIME_TEXT = "datetime({} / 1000000, 'unixepoch')"
     LOCK = SKIP_LOCKED = ""
+    LOAD_AHEAD = 0
     NEXT_TIME = "(SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id)"
     change_time = staticmethod(_next_time)
 
@@ -1397,7 +1399,7 @@ def _prepare_server(con: Any, schema: str, quoted: str) -> None:
         con.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", (schema, _APPLICATION_ID))
         version = _server_version(con, schema, quoted)
         if version == len(_POSTGRES_SCHEMA): return
-        if _server_tables(con, schema) is None: con.execute(f"CREATE SCHEMA {quoted}")
+        if not _exists(con, schema): con.execute(f"CREATE SCHEMA {quoted}")
         for statements in _POSTGRES_SCHEMA[version:]:
             for statement in statements.split(";\n\n"): con.execute(_postgres_sql(statement, quoted))
         sql = "UPDATE workflow_schema SET version = ?" if version else "INSERT INTO workflow_schema VALUES (?)"
@@ -1407,17 +1409,19 @@ def _prepare_server(con: Any, schema: str, quoted: str) -> None:
 _ONE_VERSION = "CREATE UNIQUE INDEX IF NOT EXISTS workflow_schema_one_row ON workflow_schema ((true))"
 _RESTORE = "restore a dump with pg_restore --clean --if-exists"
 
-def _server_tables(con: Any, schema: str) -> Optional[dict[str, list[str]]]:
-    "The columns of each table of the schema with a name such as ours; `None` if there is no schema."
+def _exists(con: Any, schema: str) -> bool:
+    return bool(con.execute("SELECT 1 FROM pg_namespace WHERE nspname = $1", (schema,)).fetchall())
+
+def _server_tables(con: Any, schema: str) -> dict[str, list[str]]:
+    "The columns of each table of the schema with a name such as ours. `to_regclass` would answer from a cache."
     found = con.execute("""
         SELECT relname, attname FROM pg_namespace n
-        LEFT JOIN pg_class c ON relnamespace = n.oid AND relname LIKE 'workflow%' AND relkind IN ('r', 'p', 'v', 'f')
-        LEFT JOIN pg_attribute a ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+        JOIN pg_class c ON relnamespace = n.oid AND relname LIKE 'workflow%' AND relkind IN ('r', 'p', 'v', 'f')
+        JOIN pg_attribute a ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped
         WHERE nspname = $1 ORDER BY attnum""", (schema,)).fetchall()
     tables: dict[str, list[str]] = {}
-    for table, column in found:
-        if table is not None: tables.setdefault(table, []).append(column)
-    return tables if found else None
+    for table, column in found: tables.setdefault(table, []).append(column)
+    return tables
 
 def _our_tables(version: int) -> set[str]:
     return {name for text in _POSTGRES_SCHEMA[:version] for name in re.findall(r"CREATE TABLE (\w+)", text)}
@@ -1425,7 +1429,7 @@ def _our_tables(version: int) -> set[str]:
 def _server_version(con: Any, schema: str, quoted: str) -> int:
     "Version of the tables in the schema; 0 if there are none. Refuses tables whose version is not certain."
     def refuse(what: str) -> Exception: return _driver().psycopg.DatabaseError(what)  # type: ignore[no-any-return]
-    tables = _server_tables(con, schema) or {}
+    tables = _server_tables(con, schema)
     if "workflow_schema" not in tables:
         ours = sorted(_our_tables(len(_POSTGRES_SCHEMA)) & {*tables})
         if not ours: return 0
@@ -1455,7 +1459,7 @@ def _missing_rights(con: Any, schema: str) -> str:
             has_schema_privilege(n.oid, 'USAGE'), has_schema_privilege(n.oid, 'CREATE')
         FROM (SELECT) AS one LEFT JOIN pg_namespace n ON nspname = $1""", (schema,)).fetchall()
     if not has_schema: return f"grant CREATE on the database to {user}, or create the schema for it"
-    tables = {*(_server_tables(con, schema) or {})} & _our_tables(len(_POSTGRES_SCHEMA))
+    tables = {*_server_tables(con, schema)} & _our_tables(len(_POSTGRES_SCHEMA))
     if not tables and not (uses and creates): return f"grant USAGE and CREATE on the schema to {user}"
     if not uses: return f"grant USAGE on the schema to {user}"
     lacks = con.execute("""
@@ -1712,6 +1716,7 @@ class _Postgres:
     LOCK = "SELECT 1 FROM workflow_session WHERE flow_id = ? AND session_id = ? FOR UPDATE"
     NEXT_TIME = f"greatest(updated + 1, {_CLOCK})"
     SKIP_LOCKED = "FOR UPDATE SKIP LOCKED"
+    LOAD_AHEAD = 2 ** 16
 
     def __init__(self,
         conninfo: str, schema: str, timeout: float, synchronous: str,
@@ -1923,6 +1928,9 @@ _MAX_NAMES = 500  # keys named in one statement; for more, all keys are read, an
 _WHERE_SESSION = "FROM workflow_session WHERE flow_id = ? AND session_id = ?"
 _SESSION_ID = f"(SELECT id {_WHERE_SESSION})"
 _SELECT_ROWS = "SELECT k1, k2, k3, position, value FROM workflow_value WHERE session = "
+_SELECT_PARTS = """
+SELECT k1, k2, k3, position, value FROM workflow_session s LEFT JOIN workflow_value v ON v.session = s.id
+WHERE flow_id = ? AND session_id = ? AND state_size <= ?"""
 _STEP_KEYS = """k1 > '"_step_' AND k1 < '"_step`' AND k1 <> '"_step_"'"""  # "`" follows "_"
 
 @lru_cache
@@ -2009,6 +2017,7 @@ class _Transaction:
     session: _Session
     rows: _Rows # those that `find` loaded
     undo_rows: Sequence[Any] = () # the rows of the undo statement that `find` sent along
+    part_rows: Sequence[Any] = () # the rows of all parts, or one without a path; none: they were not loaded
 
     def __init__(self,
         db: _Engine,
@@ -2028,13 +2037,15 @@ class _Transaction:
         created = self.execute(_INSERT_SESSION, flow_id, session_id, label, now, now).fetchall()
         if not created: return False
         self.session, self.rows = _Session(created[0][0], 0, label, None, now), {}
+        self.part_rows = [(None,) * 5]
         return True
 
     def find(self,
         flow_id: str, session_id: str,
         names: Optional[Collection[str]] = (), # Keys of the scope whose rows to load; `None`: all
         create: bool = False,
-        undo: Optional[tuple[str, Sequence[Any]]] = None # Statement for undo rows; a labelled write reads the newest
+        undo: Optional[tuple[str, Sequence[Any]]] = None, # Statement for undo rows; a labelled write reads the newest
+        load_ahead: int = 0 # Load the rows of all parts, too, if the state has at most this many bytes
     ) -> bool: # Whether there is such a session
         options, ids = self.options, (flow_id, session_id)
         number, values = _selection(options.scope, names)
@@ -2042,6 +2053,7 @@ class _Transaction:
         statements: list[tuple[str, Sequence[Any]]] = [(sql, ids if number == 0 else (*values, *ids))]
         if options.undo_label is not None: undo = _NEWEST_UNDO, (options.undo_group, *ids, "".join(options.scope))
         if undo: statements.append(undo)
+        if load_ahead: statements.append((_SELECT_PARTS, (*ids, load_ahead)))
         while True:
             found, *undo_rows = self.lock_and_read(ids, statements)
             self.check_revision(found[0][1] if found else 0)
@@ -2051,7 +2063,8 @@ class _Transaction:
         id, revision, label, step, latest = found[0][:5]
         self.session = _Session(id, revision, label, step, self.db.change_time(latest))
         self.rows = _rows_from([row[5:] for row in found if row[5] is not None], options.scope, names)
-        self.undo_rows = undo_rows[0] if undo_rows else ()
+        self.undo_rows = undo_rows[0] if undo else ()
+        self.part_rows = undo_rows[-1] if load_ahead else ()
         return True
 
     def lock_and_read(self, ids: tuple[str, str], statements: list[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
@@ -2081,6 +2094,14 @@ class _Transaction:
         in_scope = "k1 = ? AND k3 = ''" if scope else "k2 = ''"
         sql = f"SELECT k1, k2, k3, position, '' FROM workflow_value WHERE session = ? AND {in_scope}"
         return self.execute(sql, self.session.id, *scope)
+
+    def select_part(self, scope: _Path) -> list[Any]:
+        "The rows of a step, or of the session's own keys."
+        if self.part_rows: return [row for row in self.part_rows if row[0] and (
+            row[0] == scope[0] if scope else not _is_step(row[0]))]
+        only = " AND k1 = ?" if scope else f" AND NOT ({_STEP_KEYS})"
+        rows: list[Any] = self.execute(f"{_SELECT_ROWS}?{only}", self.session.id, *scope).fetchall()
+        return rows
 
     def load(self, actions: Iterable[_Action]) -> _Rows:
         "Rows of the keys that the fields belong to; and the positions of their siblings, if a key comes or goes."
@@ -2280,9 +2301,8 @@ class SessionEdit:
     def _part(self, scope: _Path) -> Dict[str, Any]:
         if scope not in self._parts:
             if self._tx is None: raise RuntimeError("the edit_session block has ended: use this inside the block")
-            only = " AND k1 = ?" if scope else f" AND NOT ({_STEP_KEYS})"
             errors = self._tx.db.errors
-            with errors: found = self._tx.execute(f"{_SELECT_ROWS}?{only}", self._tx.session.id, *scope).fetchall()
+            with errors: found = self._tx.select_part(scope)
             self._parts[scope] = _rows_from(found, scope, None), errors.read_stored(_value_from, found, scope)
         return self._parts[scope][1]
 
@@ -2560,7 +2580,7 @@ class WorkflowStateStore:
         errors = self._db.errors
         with self._db.write((flow_id, session_id), runs_user_code=True) as connection:
             tx = self._transaction(connection, options)
-            with errors: tx.find(flow_id, session_id, create=True)
+            with errors: tx.find(flow_id, session_id, create=True, load_ahead=self._db.LOAD_AHEAD)
             edit = SessionEdit(tx)
             try: yield edit
             finally: edit._tx = None
