@@ -1318,7 +1318,7 @@ def _driver() -> Any:
         raise ImportError(f"{need} ({error})") from error
     class Connection(psycopg.Connection[Any]):
         patience: Optional[float] = None
-        silent = False
+        silent = over_tcp = False
         def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
             try: return super().wait(_with_patience(gen, self.patience) if self.patience else gen, *args, **kwargs)
             except TimeoutError as error:
@@ -1582,7 +1582,7 @@ class _Pool:
 
     def put_back(self, con: Any) -> None:
         try:
-            if not con.closed and con.info.transaction_status: con.execute("ROLLBACK")
+            if not con.closed and con.pgconn.transaction_status: con.execute("ROLLBACK")
         except self.driver.Error: con.close()
         if con.silent: self.close_idle()  # they would each wait for an answer, too
         if not con.closed: self.idle.append((time.monotonic(), con))
@@ -1675,10 +1675,8 @@ class _PostgresTransaction:
 
     def begin(self, synchronous: str) -> None:
         self.con.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        self.begun = _PendingResult(self.con.execute(
-            f"SELECT pg_current_xact_id()::text, {_SERVER_START}, now()::text, {_CLOCK}, {_ALLOW}, "
-            f"set_config('synchronous_commit', {_SYNCHRONOUS_COMMIT[synchronous]}, true), {_KEEPALIVE}",
-            (_milliseconds(self.allowed),)), self.pipeline)
+        sql = _begin_sql(synchronous, over_tcp=self.con.over_tcp)
+        self.begun = _PendingResult(self.con.execute(sql, (_milliseconds(self.allowed),)), self.pipeline)
 
     @property
     def began(self) -> Sequence[Any]:
@@ -1691,6 +1689,12 @@ class _PostgresTransaction:
         self.committing = self.con.execute("COMMIT")
 
 def _milliseconds(seconds: float) -> int: return max(1, int(seconds * 1000))
+
+@lru_cache
+def _begin_sql(synchronous: str, over_tcp: bool) -> str:
+    return (f"SELECT pg_current_xact_id()::text, {_SERVER_START}, now()::text, {_CLOCK}, {_ALLOW}, "
+            f"set_config('synchronous_commit', {_SYNCHRONOUS_COMMIT[synchronous]}, true)"
+            f"{', ' + _KEEPALIVE if over_tcp else ''}")
 
 # %% ../nbs/state_store.ipynb #postgres-engine
 _SERVER_START = "pg_postmaster_start_time()::text"
@@ -1743,7 +1747,7 @@ class _Postgres:
         con = _driver().Connection.connect(
             self.conninfo, autocommit=True, client_encoding="utf8", cursor_factory=self.driver.RawCursor,
             fallback_application_name="cjm_workflow_state", **options)
-        con.patience = self.timeout + 1
+        con.patience, con.over_tcp = self.timeout + 1, con.info.host[:1] not in ("/", "@", "")
         if not self.prepare: con.prepare_threshold = None
         con.adapters.register_dumper(int, self.driver.types.numeric.Int8BinaryDumper)  # one type: one prepared text
         return con
