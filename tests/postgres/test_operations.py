@@ -5,10 +5,8 @@ import os
 import pickle
 import re
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -479,28 +477,35 @@ def programs(server, name, *args):
     command = [server.bin/name, *args]
     return subprocess.run(command, cwd=server.folder, capture_output=True, text=True, **unprivileged())
 
-def test_dump_and_restore_as_the_store_says(options, own_server):
-    "The commands of `store.backup` and `store.restore`; a dump that is loaded over the tables doubles no version."
+def test_dump_and_restore_as_the_page_says(options, own_server):
+    "The commands of the page, which are those that `store.backup` and `store.restore` name."
+    page = (Path(__file__).parents[2]/'nbs/tutorials/postgres.ipynb').read_text()
+    file = own_server.folder/f'{options["schema"]}.dump'
+    commands = []
+    for line in re.findall(r'"(pg_(?:dump|restore) --.*)\\n"', page):
+        for old, new in {'reviews.dump': str(file), 'reviews': options['schema']}.items(): line = line.replace(old, new)
+        name, *args = line.split()
+        commands.append([name, *[re.sub('postgresql://.*', own_server.url, arg) for arg in args]])
+    dump, restore = commands
     with Store(options) as store:
         store.update_state(F, S, {'n': 1}, undo_label='one')
-        advice = [pytest.raises(NotImplementedError).__enter__() for _ in range(2)]
-        for error, call in zip(advice, (store.backup, store.restore)):
-            try: call('dump')
-            except NotImplementedError as raised: error.text = str(raised)
-        dump, restore = [re.findall(r'pg_\w+|--[\w=-]+', error.text) for error in advice]
-        dump, restore = dump[:3], [word for word in restore if 'pg_dump' not in word][:4]
-        assert dump[0] == 'pg_dump' and restore[:3] == ['pg_restore', '--clean', '--if-exists']
-        file = own_server.folder/f'{options["schema"]}.dump'
-        made = programs(own_server, *dump, '--file', file, '--dbname', options['conninfo'])
+        for call, command in ((store.backup, dump), (store.restore, restore)):
+            with pytest.raises(NotImplementedError) as error: call('dump')
+            words = [word for word in command if word in ('--clean', '--if-exists', '--single-transaction', command[0])]
+            assert all(word in str(error.value) for word in [*words, f'--schema={options["schema"]}'])
+        made = programs(own_server, *dump)
         assert made.returncode == 0, made.stderr
         store.update_state(F, S, {'n': 2})
         store.create_session(F, 'later')
-    done = programs(own_server, *restore, '--dbname', options['conninfo'], file)
+    done = programs(own_server, *restore)
     assert done.returncode == 0, done.stderr
     with Store(options) as store:
         assert store.get_state(F, S) == {'n': 1} and store.count_sessions(F) == 1 and store.check() == []
-        assert store.undo(F, S)
-    programs(own_server, 'pg_restore', '--data-only', '--dbname', options['conninfo'], file)
+        ask(options, 'UPDATE workflow_session SET revision = revision + 1000000')
+        store.undo(F, S)
+        assert store.get_session_summary(F, S).revision == 1000002 and store.check() == []
+    careless = programs(own_server, 'pg_restore', '--data-only', '--dbname', own_server.url, file)
+    assert careless.returncode, 'the rows are there twice'
     with Store(options) as store: assert store.count_sessions(F) == 1
 
 # -- rights and names
