@@ -880,6 +880,8 @@ class _Engine(Protocol):
     CONTAINS: str # SQL: whether the lower-case label contains the value `?` in lower case
     METADATA: str # SQL for the metadata of the session `id`: JSON of an object, or NULL
     PLANNER: str # statement before a filtered listing, in the same snapshot; "" if there is none
+    LOAD_AHEAD: int # bytes of state up to which an `edit_session` block begins with all parts loaded; 0: with none
+    SKIP_LOCKED: str # end of a query that locks rows and leaves out those that others hold; "" if `write` excludes all
 
     @property
     def errors(self) -> _ErrorContext:
@@ -899,7 +901,10 @@ class _Engine(Protocol):
         changes.
         """
 
-    def write(self, runs_user_code: bool = False) -> ContextManager[Any]:
+    def write(self,
+        session: Optional[tuple[str, str]] = None, # Flow and session that the transaction will lock
+        runs_user_code: bool = False
+    ) -> ContextManager[Any]:
         """One transaction, as a context manager: commit at the end of the block, roll back after an exception.
 
         It returns an object with `execute(sql, values)`, whose result has `fetchall()` and `rowcount`. Until the end of
@@ -924,6 +929,9 @@ class _Engine(Protocol):
 
     def check(self) -> list[str]:
         "What the database's own check reports, a sentence for each problem."
+
+    def identity(self) -> Any:
+        "Equal for two engines on the same tables, so that a copy onto itself is noticed."
 
     def close_idle(self) -> None:
         "Close the connections that are not in use: the store was garbage-collected. A later call may reopen them."
@@ -1302,7 +1310,8 @@ def _close_on_error(con: sqlite3.Connection) -> Iterator[None]:
 class _SQLite:
     "One connection that writes, and a few that read. Between calls, all of them can be closed."
     TIME_TEXT = "datetime({} / 1000000, 'unixepoch')"
-    LOCK = ""
+    LOCK = SKIP_LOCKED = ""
+    LOAD_AHEAD = 0
     NEXT_TIME = "(SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id)"
     INDEXED_BY, STEP_KEY, PLANNER = " INDEXED BY {}", "{}", ""
     CONTAINS = "instr(lower(label), lower(?)) > 0"
@@ -1415,6 +1424,11 @@ class _SQLite:
 
     # -- read and write
 
+    def identity(self) -> Any:
+        if self.path is None: return id(self)
+        status = os.stat(self.path)
+        return status.st_dev, status.st_ino
+
     def creation_time(self, connection: Any, flow_id: Optional[str] = None) -> int:
         if flow_id is None: return _next_time()
         sql = "SELECT max(updated) FROM workflow_session WHERE flow_id = ?"
@@ -1438,7 +1452,9 @@ class _SQLite:
             raise
 
     @contextmanager
-    def write(self, runs_user_code: bool = False) -> Iterator[sqlite3.Connection]:
+    def write(self,
+        session: Optional[tuple[str, str]] = None, runs_user_code: bool = False
+    ) -> Iterator[sqlite3.Connection]:
         lock, con, held, me = self.lock, None, list[bool](), threading.get_ident()
         in_our_code = True
         try:
@@ -1547,6 +1563,11 @@ def _postgres_sql(
 class CommitUnknownError(Exception):
     "The connection broke during a commit, and nobody can say whether it succeeded. Compare the revision to find out."
 
+def _commit_unknown(*args: Any) -> Exception:
+    "A `CommitUnknownError` that is also an error of the driver; pickle calls this."
+    error: Exception = _driver().CommitUnknown(*args)
+    return error
+
 def _with_patience(gen: Any, seconds: float) -> Generator[Any, Any, Any]:
     "Run psycopg's generator `gen`, and raise `TimeoutError` if its socket is not ready for that long."
     since, ready = time.monotonic(), None
@@ -1566,7 +1587,7 @@ def _driver() -> Any:
         raise ImportError(f"{need} ({error})") from error
     class Connection(psycopg.Connection[Any]):
         patience: Optional[float] = None
-        silent = False
+        silent = over_tcp = False
         def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
             try: return super().wait(_with_patience(gen, self.patience) if self.patience else gen, *args, **kwargs)
             except TimeoutError as error:
@@ -1574,37 +1595,66 @@ def _driver() -> Any:
                 self.pgconn.finish()
                 raise psycopg.OperationalError(f"no answer from the server for {self.patience} seconds") from error
     CommitUnknown: Any = type("CommitUnknownError", (CommitUnknownError, psycopg.OperationalError), {
-        "__doc__": CommitUnknownError.__doc__, "__module__": __name__})
+        "__doc__": CommitUnknownError.__doc__, "__module__": __name__,
+        "__reduce__": lambda error: (_commit_unknown, error.args)})
     return SimpleNamespace(psycopg=psycopg, Connection=Connection, CommitUnknown=CommitUnknown)
+
+@contextmanager
+def _pipeline(con: Any) -> Iterator[Any]:
+    "A pipeline. After an error, psycopg's own would also log that it can't be ended on a broken connection."
+    failed: Optional[BaseException] = None
+    try:
+        with con.pipeline() as pipeline:
+            try: yield pipeline
+            except BaseException as error: failed = error
+    except _driver().psycopg.Error:
+        if failed is None: raise
+    try:
+        if failed is not None: raise failed
+    finally: failed = None  # its traceback refers to this frame
 
 # %% ../nbs/state_store.ipynb #server-errors
 _HINTS = {
     "DuplicateTable": "another application has a table of this name: choose another schema=",
-    "InsufficientPrivilege": "grant CREATE on the database or the schema, or choose a schema= that the user owns",
+    "InsufficientPrivilege": "the page 'Running it on PostgreSQL' lists the rights that a user needs",
+    "QueryCanceled": "it took longer than the store's timeout, or than a limit of the server (statement_timeout)",
     "ReadOnlySqlTransaction": "only the primary server can be written to; is this a standby?"}
 
 _ESCAPES = "; in a password, write @ as %40, / as %2F and : as %3A"
 
 class _ServerErrorContext(_ErrorContext):
     "Names host, port, database and schema, never the password."
+    missing_rights: Callable[[], str] = staticmethod(lambda: "")  # asks the server which rights the user lacks
+
     def __init__(self, conninfo: str, schema: str, timeout: float) -> None:
-        psycopg, self.timeout = _driver().psycopg, timeout
+        psycopg, self.schema, self.timeout = _driver().psycopg, schema, timeout
         try: given = psycopg.conninfo.conninfo_to_dict(conninfo)
         except psycopg.Error: raise ValueError(  # without psycopg's text, which would show the password
             "invalid conninfo: use postgresql://user:password@host/database with options that PostgreSQL knows, and "
             "write % as %25 (for a file, use SQLiteWorkflowStateStore)") from None
-        known = {one.keyword.decode(): (one.val or b"").decode() for one in psycopg.pq.Conninfo.get_defaults()} | given
-        host, port = str(known.get("host") or "localhost"), str(known["port"])
+        defaults = {one.keyword.decode(): (one.val or b"").decode() for one in psycopg.pq.Conninfo.get_defaults()}
+        self.params: dict[str, Any] = defaults | given
+        host, port, address = (str(self.params.get(name) or "") for name in ("host", "port", "hostaddr"))
         if not re.fullmatch("[0-9,]*", port): raise ValueError(f"invalid conninfo: the port must be a number{_ESCAPES}")
         if "@" in host[1:] or "/" in host and host[0] != "/":
             raise ValueError(f"invalid conninfo: the host contains @ or /{_ESCAPES}")
-        super().__init__(f"{host}:{port}/{known.get('dbname') or known['user']}, schema {schema}", psycopg)
+        database, service = self.params.get("dbname") or self.params["user"], given.get("service")
+        where = f"{host} ({address})" if host and address else host or address or "localhost"
+        if service:  # its file says what is not given here
+            where, database = given.get("host") or given.get("hostaddr") or f"service {service}", given.get("dbname")
+            port = str(given.get("port") or "")
+        self.set_name(where, port, database)
+        super().__init__(self.name, psycopg)
+
+    def set_name(self, where: str, port: Any, database: Optional[str]) -> None:
+        parts = f":{port}" if port else "", f"/{database}" if database else ""
+        self.name = f"{where}{parts[0]}{parts[1]}, schema {self.schema}"
 
     def explain(self, error: Optional[BaseException]) -> None:
-        if isinstance(error, self.driver.Error) and self.name not in str(error):
-            if isinstance(error, self.driver.errors.LockNotAvailable):
-                error.args = (f"another writer has held the session for longer than timeout={self.timeout} seconds",)
-            elif type(error).__name__ in _HINTS: error.args = (f"{error}: {_HINTS[type(error).__name__]}",)
+        if isinstance(error, self.driver.Error) and self.name not in str(error) and type(error).__name__ in _HINTS:
+            hint = _HINTS[type(error).__name__]
+            if isinstance(error, self.driver.errors.InsufficientPrivilege): hint = self.missing_rights() or hint
+            error.args = (f"{error}: {hint}",)
         super().explain(error)
 
 # %% ../nbs/state_store.ipynb #prepare-server
@@ -1624,21 +1674,72 @@ def _prepare_server(con: Any, schema: str, quoted: str, timeout: float = 30.0) -
             for statement in statements.split(";\n\n"): con.execute(_postgres_sql(statement, quoted))
         sql = "UPDATE workflow_schema SET version = ?" if version else "INSERT INTO workflow_schema VALUES (?)"
         con.execute(_postgres_sql(sql, quoted), (len(_POSTGRES_SCHEMA),))
+        con.execute(_postgres_sql(_ONE_VERSION, quoted))
 
-def _exists(con: Any, schema: str, table: Optional[str] = None) -> bool:
-    "Whether the schema, or a table in it, exists. `to_regclass` would answer from a cache."
-    return bool(con.execute("""
-        SELECT 1 FROM pg_namespace n LEFT JOIN pg_class c ON relnamespace = n.oid AND relname = $2
-        WHERE nspname = $1 AND ($2 IS NULL OR relname IS NOT NULL)""", (schema, table)).fetchall())
+_ONE_VERSION = "CREATE UNIQUE INDEX IF NOT EXISTS workflow_schema_one_row ON workflow_schema ((true))"
+_RESTORE = "restore a dump with pg_restore --clean --if-exists"
+
+def _exists(con: Any, schema: str) -> bool:
+    return bool(con.execute("SELECT 1 FROM pg_namespace WHERE nspname = $1", (schema,)).fetchall())
+
+def _server_tables(con: Any, schema: str) -> dict[str, list[str]]:
+    "The columns of each table of the schema with a name such as ours. `to_regclass` would answer from a cache."
+    found = con.execute("""
+        SELECT relname, attname FROM pg_namespace n
+        JOIN pg_class c ON relnamespace = n.oid AND relname LIKE 'workflow%' AND relkind IN ('r', 'p', 'v', 'f')
+        JOIN pg_attribute a ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+        WHERE nspname = $1 ORDER BY attnum""", (schema,)).fetchall()
+    tables: dict[str, list[str]] = {}
+    for table, column in found: tables.setdefault(table, []).append(column)
+    return tables
+
+def _our_tables(version: int) -> set[str]:
+    return {name for text in _POSTGRES_SCHEMA[:version] for name in re.findall(r"CREATE TABLE (\w+)", text)}
 
 def _server_version(con: Any, schema: str, quoted: str) -> int:
-    "Version of the tables in the schema; 0 if there are none."
-    if not _exists(con, schema, "workflow_schema"): return 0
-    [[version]] = con.execute(_postgres_sql("SELECT version FROM workflow_schema", quoted)).fetchall()
-    if version > len(_POSTGRES_SCHEMA): raise _driver().psycopg.DatabaseError(
+    "Version of the tables in the schema; 0 if there are none. Refuses tables whose version is not certain."
+    def refuse(what: str) -> Exception: return _driver().psycopg.DatabaseError(what)  # type: ignore[no-any-return]
+    tables = _server_tables(con, schema)
+    if "workflow_schema" not in tables:
+        ours = sorted(_our_tables(len(_POSTGRES_SCHEMA)) & {*tables})
+        if not ours: return 0
+        raise refuse(f"the schema has {', '.join(ours)}, but not workflow_schema: if these are another application's "
+                     f"tables, choose another schema=; if a part of ours is missing, {_RESTORE}")
+    if tables["workflow_schema"] != ["version"]:
+        raise refuse("workflow_schema is another application's table: choose another schema=")
+    versions = [version for version, in con.execute(
+        _postgres_sql("SELECT version FROM workflow_schema ORDER BY version", quoted)).fetchall()]
+    if len(versions) != 1: raise refuse(
+        f"workflow_schema must have one row, the version of the tables, but it has {len(versions)}: {_RESTORE}, "
+        + (f"or delete all rows but one (they say {', '.join(map(str, versions))})" if versions else
+           f"or insert the version (a store of this release: INSERT INTO {quoted}.workflow_schema VALUES "
+           f"({len(_POSTGRES_SCHEMA)}))"))
+    [version] = versions
+    if version > len(_POSTGRES_SCHEMA): raise refuse(
         f"schema version {version} is newer than {len(_POSTGRES_SCHEMA)}, the newest that this release of "
         "cjm_workflow_state supports: install a newer release")
+    missing = sorted(_our_tables(version) - {*tables})
+    if missing: raise refuse(f"the schema has no table {', '.join(missing)}: {_RESTORE}")
     return int(version)
+
+def _missing_rights(con: Any, schema: str) -> str:
+    "What to grant to the user, or who must act instead."
+    [[user, can_create_schema, has_schema, uses, creates]] = con.execute("""
+        SELECT current_user, has_database_privilege(current_database(), 'CREATE'), n.oid IS NOT NULL,
+            has_schema_privilege(n.oid, 'USAGE'), has_schema_privilege(n.oid, 'CREATE')
+        FROM (SELECT) AS one LEFT JOIN pg_namespace n ON nspname = $1""", (schema,)).fetchall()
+    if not has_schema: return f"grant CREATE on the database to {user}, or create the schema for it"
+    tables = {*_server_tables(con, schema)} & _our_tables(len(_POSTGRES_SCHEMA))
+    if not tables and not (uses and creates): return f"grant USAGE and CREATE on the schema to {user}"
+    if not uses: return f"grant USAGE on the schema to {user}"
+    lacks = con.execute("""
+        SELECT string_agg(p, ', ' ORDER BY p), relname FROM pg_namespace n JOIN pg_class c ON relnamespace = n.oid
+        CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
+        WHERE nspname = $1 AND relname = ANY($2) AND NOT has_table_privilege(c.oid, p)
+            AND (relname <> 'workflow_schema' OR p = 'SELECT')
+        GROUP BY relname ORDER BY relname""", (schema, sorted(tables))).fetchall()
+    if lacks: return "; ".join(f"grant {rights} on {table} to {user}" for rights, table in lacks)
+    return "open the store once as the user that owns the tables, to upgrade them"
 
 # %% ../nbs/state_store.ipynb #stop-writers
 def _stop_writers(con: Any, quoted: str, timeout: float) -> None:
@@ -1659,6 +1760,12 @@ def _stop_writers(con: Any, quoted: str, timeout: float) -> None:
 
 # %% ../nbs/state_store.ipynb #pool
 _IDLE = 600  # seconds; a router on the way may forget a connection that has been idle for longer
+_MAX_PAUSE = 0.5  # seconds between attempts to connect, when one after the other fails
+
+_PERMANENT = re.compile(  # reasons not to connect that waiting does not change
+    "password|authentication|(database|role|file) .* does not exist|no such (database|user)|pg_hba.conf|not permitted|"
+    "permission denied|certificate|does not support SSL|unsupported startup parameter|"
+    "unrecognized configuration parameter|invalid value for parameter|invalid .* value", re.IGNORECASE)
 
 class _Pool:
     "Connections to one server: at most `max_size`, and all but one of them for writers."
@@ -1678,7 +1785,12 @@ class _Pool:
         for _ in range(size): self.slots.put(None)
         for _ in range(max(1, size - 1)): self.writer_slots.put(None)
         self.idle: list[tuple[float, Any]] = []  # since when, and the connection; the newest is used first
+        self.returned: queue.SimpleQueue[None] = queue.SimpleQueue() # wakes a caller that waits for an idle one
+        self.retry_at, self.pause = 0.0, 0.0     # after a failed attempt to connect, no caller tries before this time
+        self.failure: Optional[Exception] = None # of the last attempt
         self.opened: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.closing = threading.Lock()          # held by the thread that closes what is idle for too long
+        self.emptied: queue.SimpleQueue[None] = queue.SimpleQueue() # wakes that thread: nothing is idle any more
 
     @contextmanager
     def connection(self, writes: bool = False) -> Iterator[Any]:
@@ -1692,7 +1804,7 @@ class _Pool:
                     f"no connection for timeout={self.timeout} seconds: all max_size={self.max_size} are in use"
                 ) from None
             if self.closed: raise self.driver.ProgrammingError(self.closed)
-            con = self.take_idle() or self.connect(deadline)
+            con = self.take_idle() or self.wait_for_one(deadline)
             try: yield con
             except Exception: raise
             except BaseException:  # an interrupt, perhaps in the middle of a statement
@@ -1721,29 +1833,69 @@ class _Pool:
         except self.driver.OperationalError: return False
         return True
 
-    def connect(self, deadline: float) -> Any:
-        "A new connection; waits until the deadline for a server that is starting."
+    def wait_for_one(self, deadline: float) -> Any:
+        "A new connection; while attempts fail, one that becomes idle, or that a server which is starting accepts."
         while True:
-            try: con = self.new_connection(deadline - time.monotonic())
-            except self.driver.OperationalError as error:
-                if time.monotonic() + 0.1 >= deadline: raise self.driver.OperationalError(
-                    f"no connection for timeout={self.timeout} seconds: {error}") from error
-                time.sleep(0.1)
-            else:
-                self.opened.add(con)
+            if time.monotonic() >= self.retry_at:
+                con = self.connect(deadline)
+                if con: return con
+            left = deadline - time.monotonic()
+            if left <= 0: raise self.driver.OperationalError(
+                f"no connection for timeout={self.timeout} seconds: {self.failure}") from self.failure
+            try: self.returned.get(True, max(0.0, min(left, self.retry_at - time.monotonic())))
+            except queue.Empty: pass
+            if self.closed: raise self.driver.ProgrammingError(self.closed)
+            con = self.take_idle()
+            if con:
+                if self.idle: self.wake()
                 return con
+
+    def connect(self, deadline: float) -> Any:
+        "A new connection, or `None` after a failure that may pass; then attempts become rarer."
+        pause = self.pause
+        self.retry_at = time.monotonic() + pause
+        try: con = self.new_connection(deadline - time.monotonic())
+        except self.driver.OperationalError as error:
+            if _PERMANENT.search(str(error)): raise
+            self.failure, self.pause = error, min(max(2 * pause, 0.05), _MAX_PAUSE)
+            self.retry_at = time.monotonic() + self.pause
+            return None
+        self.pause, self.retry_at = 0.0, 0.0
+        self.opened.add(con)
+        return con
+
+    def wake(self) -> None:
+        if self.returned.empty(): self.returned.put(None)
 
     def put_back(self, con: Any) -> None:
         try:
-            if not con.closed and con.info.transaction_status: con.execute("ROLLBACK")
+            if not con.closed and con.pgconn.transaction_status: con.execute("ROLLBACK")
         except self.driver.Error: con.close()
+        if con.silent: self.close_idle()  # they would each wait for an answer, too
         if not con.closed: self.idle.append((time.monotonic(), con))
+        self.wake()
         if self.closed: self.close_idle()
+        elif self.idle and self.closing.acquire(blocking=False):
+            args = weakref.ref(self), self.closing, self.emptied
+            try: threading.Thread(target=_close_unused, args=args, daemon=True, name="close idle connections").start()
+            except RuntimeError: self.closing.release()  # Python is ending
+
+    def close_unused(self) -> Optional[float]:
+        "Close the connections that nobody has used for `_IDLE` seconds; returns when to look again, if any are left."
+        while self.idle:
+            try: since, con = self.idle.pop(0)  # the oldest
+            except IndexError: break
+            left = since + _IDLE - time.monotonic()
+            if left > 0:
+                self.idle.insert(0, (since, con))
+                return left
+            con.close()
+        return None
 
     def close_idle(self) -> None:
         try:
             while True: self.idle.pop()[1].close()
-        except IndexError: pass
+        except IndexError: self.emptied.put(None)
 
     def abandon(self) -> list[Any]:
         "This is a forked child: what it sends to its parent's connections would harm the parent. Keep them unused."
@@ -1757,24 +1909,79 @@ class _Pool:
         self.reset()
         return inherited
 
+def _close_unused(pool: "weakref.ref[_Pool]", closing: threading.Lock, emptied: "queue.SimpleQueue[None]") -> None:
+    "Of a thread that ends with the last idle connection, or with the pool."
+    while True:
+        here = pool()
+        left = here and here.close_unused()
+        if left is None: closing.release()
+        if left is None and not (here and here.idle and closing.acquire(blocking=False)): return
+        del here
+        try: emptied.get(True, left or 0)
+        except queue.Empty: pass
+
 # %% ../nbs/state_store.ipynb #postgres-transaction
 class _PendingResult:
     "The result of a statement that has been sent."
     def __init__(self, cursor: Any, pipeline: Any) -> None: self.cursor, self.pipeline = cursor, pipeline
-    def fetchall(self) -> list[Any]: return self.cursor.fetchall()  # type: ignore[no-any-return]
+
+    def fetchall(self) -> list[Any]:
+        self.wait()
+        return self.cursor.fetchall()  # type: ignore[no-any-return]
 
     @property
     def rowcount(self) -> int:
-        if self.cursor.rowcount < 0: self.pipeline.sync()
+        self.wait()
         return int(self.cursor.rowcount)
+
+    def wait(self) -> None:
+        "Synchronize, so that the server knows that it waits for us: only then do its limits for idle clients apply."
+        if self.cursor.pgresult is None: self.pipeline.sync()
 
 class _PostgresTransaction:
     "What `write` returns."
-    def __init__(self, con: Any, pipeline: Any, schema: str) -> None:
-        self.con, self.pipeline, self.schema = con, pipeline, schema
+    begun: Any          # result of `begin`
+    committing: Any = None # result of COMMIT
+    identity: Sequence[Any] = () # what `begin` returned; known before COMMIT is sent
+
+    def __init__(self, con: Any, pipeline: Any, schema: str, timeout: float, lock_timeout: float) -> None:
+        self.con, self.pipeline, self.schema, self.timeout = con, pipeline, schema, timeout
+        self.allowed, self.deadline = lock_timeout, time.monotonic() + lock_timeout  # of a statement; of all lock waits
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> _PendingResult:
+        waits = sql is _Postgres.LOCK or sql.startswith("\nINSERT INTO workflow_session")
+        seconds = self.deadline - time.monotonic() if waits else self.timeout
+        if abs(seconds - self.allowed) > self.timeout / 10: self.allow(seconds)
         return _PendingResult(self.con.execute(_postgres_sql(sql, self.schema), values), self.pipeline)
+
+    def allow(self, seconds: float) -> None:
+        "Let each statement from here on take that long. A server's limit for one wait would start anew with each wait."
+        self.con.execute("SET LOCAL statement_timeout TO DEFAULT")  # an administrator's lower limit stays
+        self.con.execute(f"SELECT {_ALLOW}", (_milliseconds(seconds),))
+        self.allowed = seconds
+
+    def begin(self, synchronous: str) -> None:
+        self.con.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        sql = _begin_sql(synchronous, over_tcp=self.con.over_tcp)
+        self.begun = _PendingResult(self.con.execute(sql, (_milliseconds(self.allowed),)), self.pipeline)
+
+    @property
+    def began(self) -> Sequence[Any]:
+        "Number of the transaction, start of the server, and the time, as the server's text and in microseconds."
+        if not self.identity: [self.identity] = self.begun.fetchall()
+        return self.identity
+
+    def commit(self, before: Callable[[], None]) -> None:
+        if self.began: before()
+        self.committing = self.con.execute("COMMIT")
+
+def _milliseconds(seconds: float) -> int: return max(1, int(seconds * 1000))
+
+@lru_cache
+def _begin_sql(synchronous: str, over_tcp: bool) -> str:
+    return (f"SELECT pg_current_xact_id()::text, {_SERVER_START}, now()::text, {_CLOCK}, {_ALLOW}, "
+            f"set_config('synchronous_commit', {_SYNCHRONOUS_COMMIT[synchronous]}, true)"
+            f"{', ' + _KEEPALIVE if over_tcp else ''}")
 
 # %% ../nbs/state_store.ipynb #postgres-engine
 _SERVER_START = "pg_postmaster_start_time()::text"
@@ -1785,9 +1992,14 @@ WHERE NOT pg_is_in_recovery()"""
 _CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"  # the server's, because the hosts' may differ
 _SYNCHRONOUS_COMMIT = {
     "FULL": "coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on')", "NORMAL": "'off'"}
-_KEEPALIVE = ", ".join(
-    f"set_config('tcp_keepalives_{name}', '{value}', true)"
-    for name, value in dict(idle=10, interval=5, count=3).items())
+_SILENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25000}
+_KEEPALIVE = ", ".join(  # for the server; the client has the same options
+    f"set_config('{name if name[0] == 't' else 'tcp_' + name}', '{value}', true)" for name, value in _SILENCE.items())
+_ALLOW = """set_config('statement_timeout', least(
+    nullif(extract(epoch FROM current_setting('statement_timeout')::interval) * 1000, 0), $1)::bigint::text, true)"""
+_END_BACKEND = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE backend_xid = $1::xid8::xid AND wait_event IS DISTINCT FROM 'SyncRep'  -- it has committed, on this server"""
 
 class _Postgres:
     "A pool of connections, and the locks of the writes that are under way."
@@ -1801,6 +2013,8 @@ class _Postgres:
     PLANNER = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in dict(
         jit="off", plan_cache_mode="force_custom_plan", enable_hashjoin="off", enable_mergejoin="off",
         max_parallel_workers_per_gather=0).items())
+    SKIP_LOCKED = "FOR UPDATE SKIP LOCKED"
+    LOAD_AHEAD = 2 ** 16
 
     def __init__(self,
         conninfo: str, schema: str, timeout: float, synchronous: str,
@@ -1811,13 +2025,23 @@ class _Postgres:
         self.conninfo, self.schema, self.quoted = conninfo, schema, '"' + schema.replace('"', '""') + '"'
         self.timeout, self.synchronous, self.prepare, self.driver = timeout, synchronous, prepare, self.errors.driver
         self.pool = _Pool(self.connect, max_size, timeout)
+        self.errors.missing_rights = self.missing_rights
+        self.reset()
+
+    def reset(self) -> None:
         self.writes: set[_WriteLock] = set()  # of the writes that are under way
+        self.registering = threading.Lock()
+        self.queues: weakref.WeakValueDictionary[tuple[str, str], Any] = weakref.WeakValueDictionary() # by session
 
     def connect(self, timeout: float) -> Any:
+        params, seconds = self.errors.params, max(2, int(timeout))
+        options = {name: value for name, value in _SILENCE.items() if not params.get(name)}
+        own_limit = str(params.get("connect_timeout") or "")
+        if not own_limit.isdigit() or not 0 < int(own_limit) < seconds: options["connect_timeout"] = seconds
         con = _driver().Connection.connect(
             self.conninfo, autocommit=True, client_encoding="utf8", cursor_factory=self.driver.RawCursor,
-            connect_timeout=max(2, int(timeout)), fallback_application_name="cjm_workflow_state")
-        con.patience = self.timeout + 1
+            fallback_application_name="cjm_workflow_state", **options)
+        con.patience, con.over_tcp = self.timeout + 1, con.info.host[:1] not in ("/", "@", "")
         if not self.prepare: con.prepare_threshold = None
         con.adapters.register_dumper(int, self.driver.types.numeric.Int8BinaryDumper)  # one type: one prepared text
         return con
@@ -1826,8 +2050,20 @@ class _Postgres:
 
     def open(self) -> None:
         _forks.add(self)
-        with self.errors, self.connect(self.timeout) as con:
+        with self.errors, closing(self.connect(self.timeout)) as con:
+            if self.errors.params.get("service"):
+                self.errors.set_name(con.info.host, con.info.port, con.info.dbname)
             _prepare_server(con, self.schema, self.quoted, self.timeout)
+
+    def missing_rights(self) -> str:
+        try:
+            with closing(self.connect(self.timeout)) as con: return _missing_rights(con, self.schema)
+        except self.driver.Error: return ""
+
+    def identity(self) -> Any:
+        return self.read(f"""
+            SELECT {_SERVER_START}, d.oid, n.oid FROM pg_database d, pg_namespace n
+            WHERE datname = current_database() AND nspname = ?""", self.schema)[0]
 
     def close(self) -> None:
         if any(lock.held_here for lock in self.writes):
@@ -1844,14 +2080,14 @@ class _Postgres:
 
     def abandon(self) -> None:
         _forks.inherited.setdefault(self.errors.name, []).append(self.pool.abandon())
-        self.writes = set()
+        self.reset()
 
     # -- read
 
     def change_time(self, latest: Any) -> int: return int(latest)
 
     def creation_time(self, connection: Any, flow_id: Optional[str] = None) -> int:
-        return int(connection.execute(f"SELECT {_CLOCK}").fetchall()[0][0])
+        return int(connection.began[3])
 
     def connection(self, writes: bool = False) -> ContextManager[Any]:
         if self.pool.pid != os.getpid(): self.abandon()
@@ -1861,6 +2097,8 @@ class _Postgres:
 
     def read_all(self, *statements: tuple[str, Sequence[Any]]) -> list[list[Any]]:
         "Repeated once if the connection was dead."
+        if self.pool.max_size == 1 and any(lock.held_here for lock in list(self.writes)): raise RuntimeError(
+            "this call is inside an edit block, which uses the only connection: pass max_size=2, or read outside of it")
         translated = [(_postgres_sql(sql, self.quoted), values) for sql, values in statements]
         with self.errors:
             for last in (False, True):
@@ -1873,7 +2111,7 @@ class _Postgres:
     def read_snapshot(self, con: Any, statements: list[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
         "In one round trip."
         if len(statements) == 1: return [con.execute(*statements[0]).fetchall()]
-        with con.pipeline():
+        with _pipeline(con):
             con.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             results = [con.execute(*statement) for statement in statements]
             con.execute("COMMIT")
@@ -1886,59 +2124,98 @@ class _Postgres:
     # -- write
 
     @contextmanager
-    def write(self, runs_user_code: bool = False) -> Iterator[_PostgresTransaction]:
+    def write(self,
+        session: Optional[tuple[str, str]] = None, runs_user_code: bool = False
+    ) -> Iterator[_PostgresTransaction]:
         for lock in list(self.writes): lock.refuse_reentry()
         lock, held, in_our_code = _WriteLock(self.errors.name, self.timeout), list[bool](), True
-        writes, identity, con = self.writes, (), None
+        writes, tx = self.writes, None
         writes.add(lock)
         try:
             lock.acquire(held)
-            with self.connection(writes=True) as con:
-                with con.pipeline() as pipeline:
-                    begun = self.begin(con)
-                    if runs_user_code: lock.enter_block()
-                    in_our_code = not runs_user_code
-                    yield _PostgresTransaction(con, pipeline, self.quoted)
-                    in_our_code, lock.writing[threading.get_ident()] = True, held
-                    identity = begun.fetchone()[:3]
-                    commit = con.execute("COMMIT")
-                if commit.statusmessage != "COMMIT": raise self.driver.OperationalError("the change was rolled back")
+            with self.transaction(session) as (tx, let_next_wait):
+                if runs_user_code: lock.enter_block()
+                in_our_code = not runs_user_code
+                yield tx
+                in_our_code, lock.writing[threading.get_ident()] = True, held
+                tx.commit(let_next_wait)
+            if tx.committing.statusmessage != "COMMIT": raise self.driver.OperationalError("the change was rolled back")
         except self.driver.Error as error:
             if self.writes is not writes: raise self.driver.ProgrammingError(
                 f"the process forked inside the edit block, which belongs to its parent: {self.errors.name}") from None
-            if con is None or not con.closed:
-                if in_our_code: self.errors.explain(error)
+            if tx is None or not tx.con.closed:
+                if in_our_code: self.explain(error, tx)
                 raise
-            if not identity: raise self.driver.OperationalError(
-                f"the connection broke, and nothing was written ({error}): {self.errors.name}") from error
-            self.resolve(identity, error)
+            writes.discard(lock)
+            self.resolve(tx, error)
         finally:
             writes.discard(lock)
             lock.block.clear()
 
-    def begin(self, con: Any) -> Any:
-        "Begin a transaction; the cursor returns what identifies it: its number, the server's start, and the time."
-        con.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        return con.execute(
-            f"SELECT pg_current_xact_id()::text, {_SERVER_START}, now()::text, set_config('lock_timeout', $1, true), "
-            f"set_config('synchronous_commit', {_SYNCHRONOUS_COMMIT[self.synchronous]}, true), {_KEEPALIVE}",
-            (str(max(1, int(self.timeout * 1000))),))
+    @contextmanager
+    def transaction(self,
+        session: Optional[tuple[str, str]]
+    ) -> Iterator[tuple[_PostgresTransaction, Callable[[], None]]]:
+        """A transaction that has begun, and what lets the next caller wait for the session on a connection.
 
-    def resolve(self, identity: Sequence[Any], error: Exception) -> None:
-        "The connection broke after COMMIT was sent: return if the transaction committed, else raise what happened."
+        Of the callers in this process that wait for one session, only one at a time uses a connection for that.
+        """
+        waiting, turn, started = self.queue_of(session), list[None](), time.monotonic()
+        def let_next_wait() -> None:
+            if turn: waiting.put(None)  # an interrupt after this makes two of them wait, which harms nobody
+            turn.clear()
+        try:
+            try: _append_result(turn, waiting.get, (True,), (self.timeout,))
+            except queue.Empty: raise self.driver.OperationalError(
+                "other calls of this store have written to the session, or waited for it, for longer than "
+                f"timeout={self.timeout} seconds: {self.errors.name}") from None
+            lock_timeout = self.timeout - (time.monotonic() - started)
+            with self.connection(writes=True) as con, _pipeline(con) as pipeline:
+                tx = _PostgresTransaction(con, pipeline, self.quoted, self.timeout, lock_timeout)
+                tx.begin(self.synchronous)
+                yield tx, let_next_wait
+        finally:
+            if turn: waiting.put(None)
+
+    def queue_of(self, session: Optional[tuple[str, str]]) -> Any:
+        "A queue with one item, which the caller takes whose turn it is to wait on a connection."
+        with self.registering:
+            waiting = None if session is None else self.queues.get(session)
+            if waiting is None:
+                waiting = queue.SimpleQueue()
+                waiting.put(None)
+                if session is not None: self.queues[session] = waiting
+        return waiting
+
+    def explain(self, error: Exception, tx: Optional[_PostgresTransaction]) -> None:
+        errors = self.driver.errors
+        limits = errors.LockNotAvailable, errors.QueryCanceled
+        if isinstance(error, limits) and tx and time.monotonic() >= tx.deadline:
+            error.args = (f"another writer has held the session for longer than timeout={self.timeout} seconds: "
+                          f"{self.errors.name}",)
+        self.errors.explain(error)
+
+    def resolve(self, tx: _PostgresTransaction, error: Exception) -> None:
+        "The connection broke: return if the transaction has committed, else raise what happened."
+        if tx.committing is None: raise self.driver.OperationalError(
+            f"the connection broke, and nothing was written ({error}): {self.errors.name}") from error
+        if tx.committing.statusmessage == "COMMIT": return  # the server had answered before
         what = f"the connection broke during the commit ({error}), and"
-        outcome = self.outcome(identity)
+        outcome = self.outcome(tx.identity)
         if outcome == "aborted":
             raise self.driver.OperationalError(f"{what} nothing was written: {self.errors.name}") from error
         if outcome != "committed": raise _driver().CommitUnknown(
             f"{what} the server can't say whether it succeeded: compare the revision: {self.errors.name}") from error
 
     def outcome(self, identity: Sequence[Any]) -> str:
-        "Ask until the timeout: `committed`, `aborted`, or `unknown`."
+        "Ask until the timeout: `committed`, `aborted`, or `unknown`. A backend that still waits for COMMIT is ended."
         deadline = time.monotonic() + self.timeout
+        number, *server = identity[:3]
         while True:
             found: list[Any] = []
-            try: found = self.read(_OUTCOME, *identity)
+            try:
+                found = self.read(_OUTCOME, number, *server)
+                if found and found[0][0] == "in progress": self.read(_END_BACKEND, number)
             except self.driver.errors.InvalidParameterValue: found = [("aborted", False)]  # a number not yet used
             except self.driver.Error: pass  # the server can't be reached yet
             [(status, same_server)] = found or [(None, False)]
@@ -1952,6 +2229,9 @@ _MAX_NAMES = 500  # keys named in one statement; for more, all keys are read, an
 _WHERE_SESSION = "FROM workflow_session WHERE flow_id = ? AND session_id = ?"
 _SESSION_ID = f"(SELECT id {_WHERE_SESSION})"
 _SELECT_ROWS = "SELECT k1, k2, k3, position, value FROM workflow_value WHERE session = "
+_SELECT_PARTS = """
+SELECT k1, k2, k3, position, value FROM workflow_session s LEFT JOIN workflow_value v ON v.session = s.id
+WHERE flow_id = ? AND session_id = ? AND state_size <= ?"""
 _STEP_KEYS = """k1 > '"_step_' AND k1 < '"_step`' AND k1 <> '"_step_"'"""  # "`" follows "_"
 
 @lru_cache
@@ -2117,6 +2397,7 @@ class _Transaction:
     session: _Session
     rows: _Rows # those that `find` loaded
     undo_rows: Sequence[Any] = () # the rows of the undo statement that `find` sent along
+    part_rows: Sequence[Any] = () # the rows of all parts, or one without a path; none: they were not loaded
     names: Optional[Collection[str]] = () # the keys that it loaded; `None`: all of the scope
     metadata_changed = False
 
@@ -2138,13 +2419,15 @@ class _Transaction:
         created = self.execute(_INSERT_SESSION, flow_id, session_id, label, now, now).fetchall()
         if not created: return False
         self.session, self.rows = _Session(created[0][0], 0, label, None, now), {}
+        self.part_rows = [(None,) * 5]
         return True
 
     def find(self,
         flow_id: str, session_id: str,
         names: Optional[Collection[str]] = (), # Keys of the scope whose rows to load; `None`: all
         create: bool = False, # Create it if the options allow that
-        undo: Optional[tuple[str, Sequence[Any]]] = None # Statement for undo rows; a labelled write reads the newest
+        undo: Optional[tuple[str, Sequence[Any]]] = None, # Statement for undo rows; a labelled write reads the newest
+        load_ahead: int = 0 # Load the rows of all parts, too, if the state has at most this many bytes
     ) -> bool: # Whether there is such a session
         options, ids = self.options, (flow_id, session_id)
         number, values = _selection(options.scope, names)
@@ -2152,6 +2435,7 @@ class _Transaction:
         statements: list[tuple[str, Sequence[Any]]] = [(sql, ids if number == 0 else (*values, *ids))]
         if options.undo_label is not None: undo = _NEWEST_UNDO, (options.undo_group, *ids, "".join(options.scope))
         if undo: statements.append(undo)
+        if load_ahead: statements.append((_SELECT_PARTS, (*ids, load_ahead)))
         while True:
             found, *undo_rows = self.lock_and_read(ids, statements)
             if create and not found and not options.create:
@@ -2163,7 +2447,8 @@ class _Transaction:
         id, revision, label, step, latest = found[0][:5]
         self.session = _Session(id, revision, label, step, self.db.change_time(latest))
         self.rows = _rows_from([row[5:] for row in found if row[5] is not None], options.scope, names)
-        self.undo_rows = undo_rows[0] if undo_rows else ()
+        self.undo_rows = undo_rows[0] if undo else ()
+        self.part_rows = undo_rows[-1] if load_ahead else ()
         self.names = names
         return True
 
@@ -2216,6 +2501,14 @@ class _Transaction:
         "The positions of all keys of a scope."
         return self.execute(_SELECT_ORDER, self.session.id, "".join(scope))
 
+    def select_part(self, scope: _Path) -> list[Any]:
+        "The rows of a step, or of the session's own keys."
+        if self.part_rows: return [row for row in self.part_rows if row[0] and (
+            row[0] == scope[0] if scope else not _is_step(row[0]))]
+        only = " AND k1 = ?" if scope else f" AND NOT ({_STEP_KEYS})"
+        rows: list[Any] = self.execute(f"{_SELECT_ROWS}?{only}", self.session.id, *scope).fetchall()
+        return rows
+
     def load(self, actions: Iterable[_Action], whole_order: Iterable[_Path] = ()) -> _Rows:
         "Rows of the keys that the fields belong to, and positions: around keys that come or go, or of whole scopes."
         names, moving, ordered = _needed_rows(actions)
@@ -2266,8 +2559,9 @@ class _Transaction:
         changed, forgotten = old != new, 0
         if self.options.undo_label is None:
             deleted = [path[0] for path in old if path not in new and len(path) == 1]
-            for step in filter(_is_step, (*cleared, *deleted)):
-                forgotten += self.execute(_DELETE_UNDO, self.session.id, step).rowcount
+            steps = dict.fromkeys(filter(_is_step, (*cleared, *deleted)))
+            results = [self.execute(_DELETE_UNDO, self.session.id, step) for step in steps]  # all before one is awaited
+            forgotten = sum(result.rowcount for result in results)
         elif changed: self.record(old, new)
         changed = changed or self.metadata_changed
         if not (changed or forgotten or columns or not self.session.revision): return self.session.revision
@@ -2519,9 +2813,8 @@ class SessionEdit:
     def _part(self, scope: _Path) -> Dict[str, Any]:
         self._require_open()
         if scope not in self._parts:
-            only = " AND k1 = ?" if scope else f" AND NOT ({_STEP_KEYS})"
             errors = self._tx.db.errors
-            with errors: found = self._tx.execute(f"{_SELECT_ROWS}?{only}", self._tx.session.id, *scope).fetchall()
+            with errors: found = self._tx.select_part(scope)
             self._parts[scope] = _rows_from(found, scope, None), errors.read_stored(_value_from, found, scope)
         return self._parts[scope][1]
 
@@ -3135,7 +3428,7 @@ class WorkflowStateStore:
         names = {path[len(scope)]: None for path in texts}
         _check_disjoint(names, removed)
         if scope: texts, names = {scope: "{}", **texts}, {"": None, **names}
-        with self._db.write() as connection:
+        with self._db.write((flow_id, session_id)) as connection:
             tx = self._transaction(connection, options)
             tx.find(flow_id, session_id, [*names, *removed], create=True)
             new = _assign_positions(texts, tx.rows, tx.session.unused_positions, merged=scope)
@@ -3144,7 +3437,7 @@ class WorkflowStateStore:
     @contextmanager
     def _edit(self, flow_id: str, session_id: str, options: _WriteOptions) -> Iterator[Dict[str, Any]]:
         scope, errors = options.scope, self._db.errors
-        with self._db.write(runs_user_code=True) as connection:
+        with self._db.write((flow_id, session_id), runs_user_code=True) as connection:
             with errors:
                 tx = self._transaction(connection, options)
                 tx.find(flow_id, session_id, None, create=True)
@@ -3160,9 +3453,9 @@ class WorkflowStateStore:
     @contextmanager
     def _edit_session(self, flow_id: str, session_id: str, options: _WriteOptions) -> Iterator[SessionEdit]:
         errors = self._db.errors
-        with self._db.write(runs_user_code=True) as connection:
+        with self._db.write((flow_id, session_id), runs_user_code=True) as connection:
             tx = self._transaction(connection, options)
-            with errors: tx.find(flow_id, session_id, create=True)
+            with errors: tx.find(flow_id, session_id, create=True, load_ahead=self._db.LOAD_AHEAD)
             edit = SessionEdit(tx)
             try: yield edit
             finally: edit._ended = True
@@ -3202,7 +3495,7 @@ class WorkflowStateStore:
             WHERE session = {_SESSION_ID} AND scope = ? AND undone = ?
             ORDER BY seq {'ASC' if undone else 'DESC'} LIMIT ?"""
         values = flow_id, session_id, "".join(options.scope), undone, limit
-        with self._db.write() as connection:
+        with self._db.write((flow_id, session_id)) as connection:
             tx = self._transaction(connection, options)
             if not tx.find(flow_id, session_id, undo=(entries, values)) or len(tx.undo_rows) < count: return None
             moved = tx.replay(choice)
@@ -3236,7 +3529,7 @@ class WorkflowStateStore:
         self._check(flow_id, session_id, label=label)
         _check_label(label)
         texts = {} if metadata is None else _metadata_texts("metadata", metadata)
-        with self._db.write() as connection:
+        with self._db.write((flow_id, session_id)) as connection:
             tx = self._transaction(connection)
             if not tx.insert(flow_id, session_id, label): raise self._exists_error(flow_id, session_id)
             if texts: tx.save_metadata(flow_id, {}, texts)
@@ -3269,7 +3562,7 @@ class WorkflowStateStore:
         options = _WriteOptions(expected_revision=expected_revision)
         self._check(flow_id, session_id, options, label=label)
         _check_label(label)
-        with self._db.write() as connection:
+        with self._db.write((flow_id, session_id)) as connection:
             tx = self._transaction(connection, options)
             if tx.find(flow_id, session_id) and tx.session.label != label: tx.bump(label=label)
 
@@ -3292,7 +3585,7 @@ class WorkflowStateStore:
         self._check(flow_id, session_id, options)
         texts, removed = _metadata_texts("updates", updates), _check_keys("remove", remove)
         _check_disjoint(texts, removed)
-        with self._db.write() as connection:
+        with self._db.write((flow_id, session_id)) as connection:
             tx = self._transaction(connection, options)
             if not tx.find(flow_id, session_id): return
             old = tx.load_metadata()
@@ -3310,7 +3603,7 @@ class WorkflowStateStore:
         "Delete a session and everything stored with it. Does nothing if there is no such session."
         options = _WriteOptions(expected_revision=expected_revision)
         self._check(flow_id, session_id, options)
-        with self._db.write() as connection:
+        with self._db.write((flow_id, session_id)) as connection:
             if expected_revision is not None: self._transaction(connection, options).find(flow_id, session_id)
             connection.execute(f"DELETE {_WHERE_SESSION}", (flow_id, session_id))
 
@@ -3327,7 +3620,7 @@ class WorkflowStateStore:
         "Empty a session, keeping its label, metadata and `created_at`. Does nothing if there is no such session."
         options = _WriteOptions(expected_revision=expected_revision)
         self._check(flow_id, session_id, options)
-        with self._db.write() as connection:
+        with self._db.write((flow_id, session_id)) as connection:
             tx = self._transaction(connection, options)
             if not tx.find(flow_id, session_id): return
             values = tx.execute("DELETE FROM workflow_value WHERE session = ?", tx.session.id)
@@ -3352,7 +3645,7 @@ class WorkflowStateStore:
         to_session = str(uuid.uuid4()) if to_session_id is None else to_session_id
         self._check(flow_id, session_id, to_flow_id=to_flow, to_session_id=to_session, label=label)
         _check_label(label)
-        with self._db.write() as connection:
+        with self._db.write((flow_id, session_id)) as connection:
             source, target = self._transaction(connection), self._transaction(connection)
             if not source.find(flow_id, session_id):
                 raise LookupError(f"flow {flow_id!r} has no session {session_id!r} to copy")
@@ -3412,7 +3705,7 @@ class WorkflowStateStore:
         "Move the person to a step. Creates the session if there is none."
         options = _WriteOptions(expected_revision=expected_revision, create=create)
         self._check(flow_id, session_id, options, step_id=step_id)
-        with self._db.write() as connection:
+        with self._db.write((flow_id, session_id)) as connection:
             tx = self._transaction(connection, options)
             tx.find(flow_id, session_id, create=True)
             if tx.session.current_step != step_id: tx.bump(current_step=step_id)
@@ -3538,7 +3831,7 @@ class WorkflowStateStore:
         "Delete one step's state; without a label, its undo too. Does nothing if there is neither."
         options = _WriteOptions(_step_scope(step_id), expected_revision, undo_label)
         self._check(flow_id, session_id, options)
-        with self._db.write() as connection:
+        with self._db.write((flow_id, session_id)) as connection:
             tx = self._transaction(connection, options)
             if tx.find(flow_id, session_id, None): tx.write(tx.rows, {}, cleared=options.scope)
 
@@ -3670,18 +3963,20 @@ class WorkflowStateStore:
     # -- housekeeping
 
     def prune_sessions(self,
-        flow_id: str,
+        flow_id: Optional[str], # Flow to prune; `None`: every flow
         older_than: timedelta # Delete sessions that have not changed for this long
     ) -> int: # Number of deleted sessions
-        "Delete the sessions that have not changed for a while."
-        self._check_texts(flow_id=flow_id)
+        "Delete the sessions that have not changed for a while, except those that another writer holds."
+        if flow_id is not None: self._check_texts(flow_id=flow_id)
         if not isinstance(older_than, timedelta):
             raise TypeError(f"older_than must be a timedelta, not {type(older_than).__name__}")
         if older_than < timedelta(0): raise ValueError(f"older_than must not be negative: {older_than}")
         with self._db.write() as connection:
             latest = max(self._db.creation_time(connection) - older_than // timedelta(microseconds=1), -2 ** 62)
-            sql = "DELETE FROM workflow_session WHERE flow_id = ? AND updated <= ?"
-            return int(connection.execute(sql, (flow_id, latest)).rowcount)
+            where, values = ("", ()) if flow_id is None else ("flow_id = ? AND ", (flow_id,))
+            old = f"SELECT id FROM workflow_session WHERE {where}updated <= ? {self._db.SKIP_LOCKED}"
+            sql = f"DELETE FROM workflow_session WHERE id IN ({old})"
+            return int(connection.execute(sql, (*values, latest)).rowcount)
 
     def check(self) -> List[str]: # Sentences; none if all is well
         "Report what the database's own check finds, and whatever is stored but can't be read."
@@ -3835,11 +4130,13 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
     def backup(self, dest: Any) -> None:
         "Not supported: use `pg_dump`."
         raise NotImplementedError(
-            f"use pg_dump --schema={self._db.schema}, which copies the tables while others read and write")
+            f"use pg_dump --format=custom --schema={self._db.schema}, which copies the tables while others use them")
 
     def restore(self, src: Any) -> None:
-        "Not supported: use `pg_restore`, or `psql`, with the output of `pg_dump`."
-        raise NotImplementedError("use pg_restore, or psql, with the output of pg_dump")
+        "Not supported: use `pg_restore --clean --if-exists` with the output of `pg_dump --format=custom`."
+        raise NotImplementedError(
+            "use pg_restore --clean --if-exists --single-transaction with a dump that pg_dump --format=custom "
+            f"--schema={self._db.schema} wrote, while no app uses the store")
 
     def __repr__(self) -> str: return f"{type(self).__name__}({self._db.errors.name!r})"
 
@@ -3870,14 +4167,16 @@ def _copy_session(source: WorkflowStateStore, target: WorkflowStateStore, flow_i
     session = columns, values, undo, metadata = _read_session(source, flow_id, session_id)
     if not columns: return 0
     label, step = columns[0][:2]
-    target._check(flow_id, session_id, label=label, current_step=step)
-    for row in undo: target._check_texts(undo_label=row[3], undo_group=row[4] or "")
+    try:
+        target._check(flow_id, session_id, label=label, current_step=step)
+        for row in undo: target._check_texts(undo_label=row[3], undo_group=row[4] or "")
+    except ValueError as error: raise ValueError(f"flow {flow_id!r}, session {session_id!r}: {error}") from None
     fields = (path for row in undo for path in _Action.unpack(row[8]).fields if path)
     paths = chain((row[:3] for row in values), fields)
     target._check_paths(f"flow {flow_id!r}, session {session_id!r}", paths)
     existing = _read_session(target, flow_id, session_id)
     if existing == session: return 0
-    with target._db.write() as connection:
+    with target._db.write((flow_id, session_id)) as connection:
         tx = target._transaction(connection)
         if existing[0] or not tx.insert(flow_id, session_id): raise target.IntegrityError(
             f"flow {flow_id!r}, session {session_id!r} is already in the target with other content: delete one of them")
@@ -3896,11 +4195,14 @@ def copy_store(
 ) -> CopyCounts:
     """Copy all sessions, from either engine to either; begin again where it was stopped.
 
-    `target.IntegrityError` names a session that is there and differs; nothing is overwritten.
+    `target.IntegrityError` names a session that is there and differs; nothing is overwritten. If source and target are
+    the same store, raises `ValueError`.
     """
     for argument, store in ("source", source), ("target", target):
         if not isinstance(store, WorkflowStateStore):
             raise TypeError(f"{argument} must be a store, not {type(store).__name__}")
+    if source._db.identity() == target._db.identity():
+        raise ValueError(f"source and target are the same store: {target._db.errors.name}")
     [[total]] = source._db.read("SELECT count(*) FROM workflow_session")
     page: list[Any] = []
     copied = done = 0

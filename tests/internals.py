@@ -44,6 +44,21 @@ def pending_writes(store):
     return len(store._db.writes)
 
 
+def connection_parameters(transaction):
+    "The parameters that the connection of a transaction was opened with."
+    return transaction.con.info.get_parameters()
+
+
+def set_idle_seconds(monkeypatch, seconds):
+    "Close connections of stores on PostgreSQL that have been idle for that long."
+    monkeypatch.setattr(state_store, '_IDLE', seconds)
+
+
+def closing_threads():
+    "How many threads close idle connections of stores."
+    return sum(thread.name == 'close idle connections' for thread in threading.enumerate())
+
+
 # of any store
 
 def set_clock(monkeypatch, time_ns):

@@ -14,7 +14,8 @@ def test_ids_must_be_non_empty_strings(full, method):
         if not name.endswith('_id'): continue
         refuses(full, ValueError, name, lambda: call(full, method, **{name: ''}))
         refuses(full, ValueError, name, lambda: call(full, method, **{name: '\ud83d'}))  # half of a pair
-        for bad in (5, b's', True, ['s'], *([] if name in nullable else [None])):
+        may_be_none = name in nullable or method == 'prune_sessions'  # `None`: every flow
+        for bad in (5, b's', True, ['s'], *([] if may_be_none else [None])):
             refuses(full, TypeError, name, lambda: call(full, method, **{name: bad}))
 
 UNUSUAL_IDS = ['a', 'A', 'a:b', 'ab', ':', '%', '_', 'a%', "'", '"', '😀', ' ', 'a ', 'é', 'e\u0301', '--', ';',

@@ -47,3 +47,10 @@ def test_prune_sessions_deletes_old_sessions(full):
     assert full.list_flows() == ['g'] and full.check() == []
     refuses(full, TypeError, 'older_than', lambda: full.prune_sessions('g', 30))
     refuses(full, ValueError, 'older_than', lambda: full.prune_sessions('g', timedelta(-1)))
+
+def test_prune_sessions_of_every_flow(full):
+    full.create_session('g', 'x')
+    everything = sum(map(full.count_sessions, full.list_flows()))
+    assert everything == 2 and full.prune_sessions(None, timedelta(days=1)) == 0
+    assert full.prune_sessions(None, timedelta(0)) == everything
+    assert full.list_flows() == [] and full.check() == []

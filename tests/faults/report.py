@@ -29,15 +29,15 @@ def machine():
     return {'system': f'{platform.system()} {platform.machine()}', 'processors': os.cpu_count(), 'memory_gb': round(memory / 2**30)}
 
 def record(tests, args, **versions):
-    "Run the tests; without options, write report.json beside them."
+    "Run the tests in these paths; without options, write report.json beside the first."
     started, report = datetime.now(timezone.utc), Report()
-    status = pytest.main([str(tests), '-q', '-p', 'no:cacheprovider', *args], plugins=[report])
+    status = pytest.main([*map(str, tests), '-q', '-p', 'no:cacheprovider', *args], plugins=[report])
     if status: sys.exit(int(status))
     took = datetime.now(timezone.utc) - started
     text = json.dumps({
         'date': f'{started:%Y-%m-%d}', 'machine': machine(), 'python': platform.python_version(), **versions,
         'seconds': round(took.total_seconds()), 'passed': len(report.passed), 'skipped': report.skipped, 'scenes': report.scenes}, indent=1) + '\n'
     if args: print(text)
-    else: ((tests if tests.is_dir() else tests.parent)/'report.json').write_text(text)
+    else: ((tests[0] if tests[0].is_dir() else tests[0].parent)/'report.json').write_text(text)
 
-if __name__ == '__main__': record(HERE, sys.argv[1:], sqlite=sqlite3.sqlite_version)
+if __name__ == '__main__': record([HERE], sys.argv[1:], sqlite=sqlite3.sqlite_version)

@@ -6,7 +6,7 @@ import threading
 
 class Relay(asyncio.Protocol):
     "One side of a connection; `other` is the side to which it passes its bytes."
-    other, silent, drops = None, False, False
+    other, silent, drops, end_after = None, False, False, None
 
     def __init__(self, proxy, server=None):
         self.proxy, self.server, self.started, self.rest, self.texts = proxy, server, False, b'', {}
@@ -30,6 +30,9 @@ class Relay(asyncio.Protocol):
     def data_received(self, data):
         if self.server: self.from_client(data)
         elif self.drops: self.other.cut()
+        elif self.end_after and self.end_after in data:  # the server answers, and ends instead of being ready again
+            self.other.transport.write(data[:data.index(self.end_after) + len(self.end_after)])
+            for side in (self.other, self): side.transport.close()
         elif not (self.silent or self.proxy.silent): self.later(data)
 
     def later(self, data):
@@ -67,7 +70,8 @@ class Relay(asyncio.Protocol):
     def cut(self):
         "Break the connection for both sides; bytes under way are lost."
         self.silent = True
-        for side in (self, self.other): side.transport.abort()
+        for side in (self, self.other):
+            if side: side.transport.abort()  # else it is still connecting
 
     def drop_answer(self): self.other.drops = True
     def swallow(self): self.silent = self.other.silent = True

@@ -51,9 +51,9 @@ rm -rf "$0"'''
 class PostgresServer:
     "A private server. It keeps its address and its data after `stop`, `kill` and `restart`."
 
-    def __init__(self, bin=None, *, fsync=False):
-        self.bin, self.fsync, self.process = bin or programs(), fsync, None
-        # the path of a socket is limited to about 100 bytes, which the usual temporary folder can exceed
+    def __init__(self, bin=None, *, fsync=False, listen='127.0.0.1'):
+        self.bin, self.fsync, self.listen, self.process = bin or programs(), fsync, listen, None
+        # a socket's path may have about 100 bytes, which the usual temporary folder can exceed
         self.folder = Path(tempfile.mkdtemp(prefix='pg-', dir='/tmp' if os.path.isdir('/tmp') else None))
         self.user, self.data = unprivileged(), self.folder/'data'
         if self.user: os.chown(self.folder, self.user['user'], self.user['group'])
@@ -64,8 +64,10 @@ class PostgresServer:
         self.guard = subprocess.Popen(['sh', '-c', GUARD, self.folder], stdin=subprocess.PIPE, start_new_session=True,
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         command = [self.bin/'initdb', '-D', self.data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C']
-        created = subprocess.run([*command, '--no-sync'], cwd=self.folder, capture_output=True, text=True, **self.user)
-        if created.returncode: raise RuntimeError(f'initdb failed: {created.stdout}{created.stderr}')
+        made = subprocess.run([*command, '--no-sync'], cwd=self.folder, capture_output=True, text=True, **self.user)
+        if made.returncode: raise RuntimeError(f'initdb failed: {made.stdout}{made.stderr}')
+        if listen != '127.0.0.1':
+            with open(self.data/'pg_hba.conf', 'a') as access: access.write(f'host all all {listen}/24 trust\n')
 
     @property
     def conninfo(self): return f'host={self.folder} port={self.port} user=postgres dbname=postgres'
@@ -74,7 +76,7 @@ class PostgresServer:
     def url(self): return f'postgresql://postgres@127.0.0.1:{self.port}/postgres'
 
     def start(self, timeout=60):
-        options = {'port': self.port, 'listen_addresses': '127.0.0.1', 'unix_socket_directories': self.folder,
+        options = {'port': self.port, 'listen_addresses': self.listen, 'unix_socket_directories': self.folder,
                    'fsync': 'on' if self.fsync else 'off', 'max_connections': 200}
         command = [self.bin/'postgres', '-D', self.data]
         for name, value in options.items(): command += ['-c', f'{name}={value}']

@@ -2,7 +2,6 @@
 import atexit
 import gc
 import json
-import logging
 import os
 import random
 import signal
@@ -21,7 +20,6 @@ from faults.subprocess_scripts import fds, in_child, in_threads, say, wait_for_g
 from cjm_workflow_state import state_store  # noqa: E402
 
 F, S = 'f', 's'
-logging.getLogger('psycopg').setLevel(logging.ERROR)  # its warnings repeat the errors
 
 def Store(options): return state_store.PostgresWorkflowStateStore(**options)
 
@@ -65,6 +63,12 @@ def write_on(options, me):
             time.sleep(.02)
         else: say('written', i)
     store.close()
+
+def hold(options, session):
+    "An edit block that lasts as long as this process."
+    with Store(options) as store, store.edit_state(F, session):
+        say('holds')
+        sys.stdin.readline()
 
 def make_schema(options, me):
     wait_for_go()
