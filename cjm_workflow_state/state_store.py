@@ -415,10 +415,6 @@ def _check_disjoint(updated: Collection[str], removed: list[str]) -> None:
     both = [json.loads(name) for name in removed if name in updated]
     if both: raise ValueError(f"in both updates and remove: {', '.join(map(repr, both))}")
 
-def _checked_step(step: Any) -> str:
-    if not isinstance(step, str): raise TypeError(f"current_step must contain str, not {type(step).__name__}")
-    return step
-
 def _checked_count(argument: str, value: Any, minimum: int) -> int:
     "`value`, or a smaller number that makes no difference if a database could not store it."
     _check_int(argument, value, minimum)
@@ -1557,7 +1553,8 @@ def _postgres_sql(
 ) -> str:
     first, *rest = sql.split("?")
     numbered = first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
-    return re.sub(r"\bworkflow_(?:session|value|undo|metadata|schema)\b", lambda table: f"{schema}.{table[0]}", numbered)
+    tables = r"\bworkflow_(?:session|value|undo|metadata|schema)\b"
+    return re.sub(tables, lambda table: f"{schema}.{table[0]}", numbered)
 
 # %% ../nbs/state_store.ipynb #driver
 class CommitUnknownError(Exception):
@@ -2298,8 +2295,6 @@ _AT_PATH = "WHERE session = ? AND k1 = ? AND k2 = ? AND k3 = ?"
 _CHANGE_VALUE = f"UPDATE workflow_value SET value = ? {_AT_PATH}"  # faster: the index of positions is not touched
 _MOVE_VALUE = f"UPDATE workflow_value SET position = ? {_AT_PATH}"
 _DELETE_VALUE = f"DELETE FROM workflow_value {_AT_PATH}"
-_SELECT_METADATA = "SELECT position, key, value FROM workflow_metadata WHERE session = ? ORDER BY position"
-_DELETE_METADATA = "DELETE FROM workflow_metadata WHERE session = ? AND position = ?"
 _INSERT_METADATA = "INSERT INTO workflow_metadata (session, position, key, value, term) VALUES (?, ?, ?, ?, ?)"
 _COPY_VALUES = """
 INSERT INTO workflow_value (session, k1, k2, k3, position, value)
@@ -2438,9 +2433,7 @@ class _Transaction:
         if load_ahead: statements.append((_SELECT_PARTS, (*ids, load_ahead)))
         while True:
             found, *undo_rows = self.lock_and_read(ids, statements)
-            if create and not found and not options.create:
-                raise LookupError(f"flow {flow_id!r} has no session {session_id!r}, and create=False")
-            self.check_revision(found[0][1] if found else 0)
+            self.check_found(ids, found[0][1] if found else 0, create)
             if found or not create: break
             if self.insert(flow_id, session_id): return True  # else another process has just created it
         if not found: return False
@@ -2459,6 +2452,11 @@ class _Transaction:
             found = [result.fetchall() for result in [self.connection.execute(*one) for one in statements]]
             if lock is None or not found[0] or lock.fetchall(): return found  # else it was created between the two
 
+    def check_found(self, ids: tuple[str, str], revision: int, create: bool) -> None:
+        if create and not revision and not self.options.create:
+            raise LookupError(f"flow {ids[0]!r} has no session {ids[1]!r}, and create=False")
+        self.check_revision(revision)
+
     def check_revision(self, actual: int) -> None:
         expected = self.options.expected_revision
         if expected is not None and expected != actual: raise StaleSessionError(expected, actual)
@@ -2475,8 +2473,8 @@ class _Transaction:
     # -- its metadata
 
     def load_metadata(self) -> _Metadata:
-        found = self.execute(_SELECT_METADATA, self.session.id).fetchall()
-        return {key: (position, value) for position, key, value in found}
+        sql = "SELECT key, position, value FROM workflow_metadata WHERE session = ? ORDER BY position"
+        return {key: (position, value) for key, position, value in self.execute(sql, self.session.id).fetchall()}
 
     def save_metadata(self, flow_id: str, old: _Metadata, texts: dict[str, str]) -> None:
         "Write the keys that differ."
@@ -2484,8 +2482,9 @@ class _Transaction:
         positions = _increasing_positions(before, self.session.unused_positions)
         new = {key: (position, texts[key]) for key, position in zip(texts, positions)}
         self.metadata_changed = old != new
+        delete = "DELETE FROM workflow_metadata WHERE session = ? AND position = ?"
         for key, row in old.items():
-            if new.get(key) != row: self.execute(_DELETE_METADATA, self.session.id, row[0])
+            if new.get(key) != row: self.execute(delete, self.session.id, row[0])
         for key, row in new.items():
             if old.get(key) == row: continue
             self.execute(_INSERT_METADATA, self.session.id, row[0], key, row[1], _metadata_term(flow_id, key, row[1]))
@@ -2718,9 +2717,6 @@ def _load_object(text: str) -> Dict[str, Any]:
     if not isinstance(value, dict): raise TypeError("not an object")
     return value
 
-def _metadata_value(stored: _Metadata) -> Dict[str, Any]:
-    return {json.loads(key): json.loads(value) for key, (_, value) in stored.items()}
-
 def _load_keys(keys: str) -> list[str]: return [key + "" for key in json.loads(keys)]  # TypeError unless they are texts
 
 def _undo_history_from(found: Iterable[tuple[int, str, str, str]]) -> UndoHistory:
@@ -2780,7 +2776,8 @@ class SessionEdit:
         tx = self._require_open()._tx
         if self._metadata is None:
             with tx.db.errors: old = tx.load_metadata()
-            self._metadata = old, tx.db.errors.read_stored(_metadata_value, old)
+            text = _tree_text({key: value for key, (_, value) in old.items()})
+            self._metadata = old, tx.db.errors.read_stored(_load_object, text)
         return self._metadata[1]
 
     @property
@@ -2887,7 +2884,6 @@ WITH RECURSIVE flow (id) AS (  -- each step jumps to the next flow in the index
 _NEWEST_FLOWS = f"""
 {_FLOWS} SELECT id, (SELECT max(updated) FROM workflow_session WHERE flow_id = few.id) AS newest
 FROM (SELECT id FROM flow WHERE id IS NOT NULL LIMIT 1000) AS few ORDER BY newest DESC LIMIT 10"""
-_COUNTED = 10_000 # sessions that the table in Jupyter counts
 _SHORT_LABEL = f"CASE WHEN length(label) > {_MAX_LABEL} THEN substr(label, 1, {_MAX_LABEL}) ELSE label END"
 _ORDERS = {  # SQL of the sort value, and the index that has the order
     "updated_at": ("updated", "workflow_session_listing"),
@@ -3042,9 +3038,8 @@ class _Listing:
         return found[0] if len(found) == 1 else list(islice(chain.from_iterable(found), limit))
 
     def end_after(self, most: int, source: str, values: tuple[Any, ...]) -> _Sql:
-        "End a walk at the time of a session so far away: SQLite would read and sort all rows of a subquery with a LIMIT."
-        column, ends, default = self.order.column, ">=" if self.order.descending else "<=", "0"
-        if not self.order.descending: default = f"{2 ** 62}"
+        "End a walk at the time of a session so far away. SQLite would sort all rows of a subquery with a LIMIT."
+        column, ends, default = (self.order.column, *((">=", 0) if self.order.descending else ("<=", 2 ** 62)))
         last = f"SELECT {column} FROM {source} ORDER BY {self.order.sql} LIMIT 1 OFFSET {most}"
         return f"{source} AND {column} {ends} coalesce(({last}), {default})", values + values
 
@@ -3195,6 +3190,14 @@ def _restore(db: _SQLite, src: Path) -> None:
                     f"another process has been writing for longer than timeout={db.timeout} seconds")
             con.backup(writer, progress=give_up, sleep=0.02)
 
+# %% ../nbs/state_store.ipynb #metadata-problems
+def _metadata_problems(flow_id: str, found: list[Any]) -> Iterator[str]:
+    for key, value, term in found:
+        try: whole = _metadata_term(flow_id, _dumps(json.loads(key)), _dumps(json.loads(value)))
+        except _ErrorContext.unreadable as error: yield f"the metadata can't be read ({error})"
+        else:
+            if term != whole: yield f"lists do not find the metadata key {key}"
+
 # %% ../nbs/state_store.ipynb #problems
 def _problems(db: _Engine) -> Iterator[str]:
     "What is wrong with the sessions, a sentence for each problem."
@@ -3219,14 +3222,6 @@ def _session_problems(size: int, found: list[Any], undo: list[Any]) -> Iterator[
     for label, entry, keys in undo:
         try: _Action.unpack(entry), _load_keys(keys)
         except _ErrorContext.unreadable as error: yield f"undo entry {label!r} can't be read ({error})"
-
-# %% ../nbs/state_store.ipynb #metadata-problems
-def _metadata_problems(flow_id: str, found: list[Any]) -> Iterator[str]:
-    for key, value, term in found:
-        try: whole = _metadata_term(flow_id, _dumps(json.loads(key)), _dumps(json.loads(value)))
-        except _ErrorContext.unreadable as error: yield f"the metadata can't be read ({error})"
-        else:
-            if term != whole: yield f"lists do not find the metadata key {key}"
 
 # %% ../nbs/state_store.ipynb #watcher
 _WATCH_INTERVAL = 0.05  # seconds
@@ -3396,7 +3391,9 @@ class WorkflowStateStore:
             if not isinstance(steps, Iterable): raise TypeError(
                 f"current_step must be a str or a list of str, not {type(steps).__name__}")
             steps = list(dict.fromkeys(steps))
-            for step in steps: self._check_texts(current_step=_checked_step(step))
+            for step in steps:
+                _check_text("current_step", step)
+                self._check_texts(current_step=step)
             if len(steps) > _MAX_NAMES: raise ValueError(
                 f"current_step can have {_MAX_NAMES} steps at most, not {len(steps)}")
         texts = {} if metadata is None else _metadata_texts("metadata", metadata)
@@ -3958,7 +3955,8 @@ class WorkflowStateStore:
 
     def list_flows(self) -> List[str]:
         "The flows that have sessions, in the order of their ids."
-        return [flow_id for flow_id, in self._db.read(f"{_FLOWS} SELECT id FROM flow WHERE id IS NOT NULL ORDER BY id")]
+        found = self._db.read(f"{_FLOWS} SELECT id FROM flow WHERE id IS NOT NULL ORDER BY id")
+        return [flow_id for flow_id, in found]
 
     # -- housekeeping
 
@@ -3987,12 +3985,12 @@ class WorkflowStateStore:
     def _repr_markdown_(self) -> str:
         "The ten newest sessions as a table."
         try:
-            newest = [one for flow_id, _ in self._db.read(_NEWEST_FLOWS) for one in self.list_sessions(flow_id, limit=10)]
+            flows = self._db.read(_NEWEST_FLOWS)
+            newest = [one for flow_id, _ in flows for one in self.list_sessions(flow_id, limit=10)]
             newest.sort(key=lambda one: one._place[2:], reverse=True)
             table = _sessions_markdown(newest[:10])
-            more = self._db.read(f"SELECT count(*) FROM (SELECT 1 FROM workflow_session LIMIT {_COUNTED + 1}) AS few")[0][0]
-            if more > _COUNTED: table += f"\n\nmore than {_COUNTED - 10:,} more"
-            elif more > 10: table += f"\n\n{more - 10:,} more"
+            [[more]] = self._db.read("SELECT count(*) - 10 FROM (SELECT 1 FROM workflow_session LIMIT 10001) AS few")
+            if more > 0: table += f"\n\n{more:,} more" if more < 9991 else "\n\nmore than 9,990 more"
         except Exception as error: table = _escape_markdown(error)
         return f"{_escape_markdown(repr(self))}\n\n{table}"
 
@@ -4180,9 +4178,8 @@ def _copy_session(source: WorkflowStateStore, target: WorkflowStateStore, flow_i
         tx = target._transaction(connection)
         if existing[0] or not tx.insert(flow_id, session_id): raise target.IntegrityError(
             f"flow {flow_id!r}, session {session_id!r} is already in the target with other content: delete one of them")
-        for row in values: tx.execute(_UPSERT_VALUE, tx.session.id, *row)
-        for row in undo: tx.execute(_INSERT_UNDO, tx.session.id, *row)
-        for row in metadata: tx.execute(_INSERT_METADATA, tx.session.id, *row)
+        for sql, rows in (_UPSERT_VALUE, values), (_INSERT_UNDO, undo), (_INSERT_METADATA, metadata):
+            for row in rows: tx.execute(sql, tx.session.id, *row)
         tx.execute(_SET_SESSION, *columns[0], tx.session.id)
     return 1
 
