@@ -15,6 +15,7 @@ import errno
 import json
 import os
 import queue
+import random
 import re
 import sqlite3
 import sys
@@ -25,7 +26,7 @@ import warnings
 import weakref
 import zlib
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -36,6 +37,9 @@ from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Protocol, TypeVar, Union
+
+try: import fcntl
+except ImportError: fcntl = None  # type: ignore[assignment]  # on Windows
 
 from .history import (
     DEFAULT_MAX_HISTORY_DEPTH, GONE, Field, Fields, _check_int, changed_fields, conflicting_fields, restore_fields)
@@ -880,14 +884,25 @@ def _sync_folder(folder: Path) -> None:
         if error.errno != errno.EINVAL: raise OSError(error.errno, error.strerror, str(folder)) from error
     finally: os.close(descriptor)  # EINVAL: the file system can't sync a folder
 
+# %% ../nbs/state_store.ipynb #descriptors
+def _append_result(result: list[Any], call: Callable[..., Any], *args: tuple[Any]) -> None:
+    "Append the result of a call, each argument in a tuple, as one call of C: no interrupt can arrive in between."
+    result.extend(map(call, *args))
+
+def _close_all(descriptors: list[int]) -> None:
+    list(map(os.close, map(list.pop, [descriptors] * len(descriptors))))
+
 # %% ../nbs/state_store.ipynb #file-guard
 _LOG_LIMIT = 2 ** 24  # bytes; a longer log is restarted, even if readers never pause
+_RESTART_WAIT = 50    # milliseconds for which a restart of the log waits for readers, and writers for the restart
 
 class _FileGuard:
     "Refuses to write once the database file or its log has been replaced."
     def __init__(self, file: str) -> None:
         self.file, self.log = file, file + "-wal"
         self.opened: Any = None  # device and inode of the log and the file
+        self.descriptors: list[int] = []  # of the log; SQLite holds no lock on it that closing it would drop
+        weakref.finalize(self, _close_all, self.descriptors).atexit = False
         self.failure = ""        # why writes are refused
         self.log_size, self.log_limit = 0, _LOG_LIMIT
 
@@ -897,14 +912,32 @@ class _FileGuard:
         try: file, log = os.stat(self.file), os.stat(self.log)
         except OSError: now = None, os.path.exists(self.file)
         else: now, self.log_size = ((log.st_ino, log.st_dev), (file.st_ino, file.st_dev)), log.st_size
-        if self.opened is None: self.opened = now
+        if self.opened is None: self.start(now)
         if now != self.opened and not self.failure:
             what = "file's log (-wal)" if now[1] in (self.opened[1], True) else "file"
             self.failure = (
-                f"the {what} was deleted or replaced while the store was open, so new writes would be lost: "
+                f"the {what} was deleted or replaced while the store was open, so changes would be lost: "
                 "open the store in a new process, and do not touch a database file that is in use")
             if now[0] == self.opened[0]: self.unlink_log()
         if self.failure: raise sqlite3.OperationalError(self.failure)
+
+    def start(self, now: Any) -> None:
+        self.opened = now
+        if fcntl and now[0]:
+            with suppress(OSError): _append_result(self.descriptors, os.open, (self.log,), (os.O_RDONLY | os.O_CLOEXEC,))
+
+    def forget(self) -> None:
+        "The connections are closed: the next ones may find another log and another file."
+        self.opened = None
+        _close_all(self.descriptors)
+
+    def after_commit(self, con: sqlite3.Connection, timeout: float) -> None:
+        "Raise if other code in this process deleted the log during the transaction, which is lost then."
+        if self.opened is None: return  # in memory
+        log = os.fstat(self.descriptors[0]) if self.descriptors else None
+        if log and log.st_nlink: self.log_size = log.st_size
+        else: self.verify()
+        if self.log_size > self.log_limit: self.restart_log(con, timeout)
 
     def unlink_log(self) -> None:
         "Our log is beside a new file: opening the two together would destroy the new file."
@@ -914,12 +947,11 @@ class _FileGuard:
 
     def restart_log(self, con: sqlite3.Connection, timeout: float) -> None:
         "Move a long log into the file; wait a moment for its readers, and try again later if one stays."
-        if self.log_size <= self.log_limit: return
-        con.execute("PRAGMA busy_timeout = 200")
+        con.execute(f"PRAGMA busy_timeout = {_RESTART_WAIT}")
         try: [[busy, *_]] = con.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
         except sqlite3.Error: busy = 1  # the change is committed, whatever goes wrong here
         con.execute(f"PRAGMA busy_timeout = {int(timeout * 1000)}")
-        self.log_limit = self.log_size + _LOG_LIMIT if busy else _LOG_LIMIT
+        self.log_limit = 2 * self.log_size if busy else _LOG_LIMIT
         self.log_size = self.log_size if busy else 0
 
 # %% ../nbs/state_store.ipynb #write-lock
@@ -929,10 +961,6 @@ def _event_loop() -> Any:
     "The event loop that runs in this thread, if there is one."
     asyncio = sys.modules.get("asyncio")
     return asyncio and asyncio._get_running_loop()
-
-def _append_result(result: list[Any], call: Callable[..., Any], *args: tuple[Any]) -> None:
-    "Append the result of a call, each argument in a tuple, as one call of C: no interrupt can arrive in between."
-    result.extend(map(call, *args))
 
 class _WriteLock:
     "The right to write. A call that would wait for itself is refused."
@@ -984,6 +1012,95 @@ class _WriteLock:
             "this call is inside an edit block of the same store: change the state of the block, or write after it")
         if self.thread == me and self.block and self.block[0] is not None and self.block[0] is _event_loop():
             raise RuntimeError("another coroutine is inside an edit block of the same store: don't await inside one")
+
+# %% ../nbs/state_store.ipynb #process-lock
+_LOCK, _UNLOCK = (fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN) if fcntl else (0, 0)
+_POLL = 0.001   # seconds between two attempts, at most
+_BURST = 0.005  # seconds for which a process continues to write while others wait
+
+class _ProcessLock:
+    """The right to write, among processes.
+
+    Where there is no `flock`, or where the file can't be created, SQLite's own lock is the only one.
+    """
+    def __init__(self, file: str, timeout: float) -> None:
+        self.file, self.path, self.timeout, self.pid = file, f"{file}-lock", timeout, os.getpid()
+        self.descriptors: list[int] = []  # of the lock file; one at most
+        self.contended_since = 0.0        # when this process, which holds the lock, first saw that others wait
+        weakref.finalize(self, _close_all, self.descriptors).atexit = False
+
+    def acquire(self, deadline: float) -> None:
+        "Wait for the lock. To release it, unlock the descriptor."
+        try:
+            fcntl.flock(self.descriptors[0], _LOCK)
+            found = os.fstat(self.descriptors[0])
+            if found.st_nlink and not found.st_size: return  # nobody waits
+        except (OSError, IndexError): pass
+        self.wait(deadline)
+
+    def wait(self, deadline: float) -> None:
+        if not fcntl: return
+        waited = False
+        try:
+            while not self.attempt(waited, deadline):
+                if waited and time.monotonic() > deadline: raise sqlite3.OperationalError(
+                    f"database is locked: another process has been writing for longer than timeout={self.timeout} seconds")
+                waited = True
+                time.sleep(_POLL * random.random())
+        except OSError: _close_all(self.descriptors)  # SQLite's lock alone
+
+    def attempt(self, waited: bool, deadline: float) -> bool:
+        "Try to lock the file that has the name now; `False` if another process has the lock or should have it first."
+        while True:
+            if not self.descriptors: self.open()
+            descriptor = self.descriptors[0]
+            try: fcntl.flock(descriptor, _LOCK)
+            except BlockingIOError:
+                with suppress(OSError):
+                    if not os.fstat(descriptor).st_size: os.ftruncate(descriptor, 1)
+                return False
+            found = os.fstat(descriptor)
+            if found.st_nlink: break
+            _close_all(self.descriptors)  # the store that closed last has deleted the file, and others have a new one
+        if found.st_size and not waited: return self.may_continue(descriptor, deadline)
+        if found.st_size: os.ftruncate(descriptor, 0)  # whoever still waits marks it again
+        self.contended_since = 0.0
+        return True
+
+    def may_continue(self, descriptor: int, deadline: float) -> bool:
+        "Others wait: continue for a moment, then unlock the file until one of them has locked it, or is gone."
+        now = time.monotonic()
+        self.contended_since = self.contended_since or now
+        end = now + 10 * _POLL
+        if now < self.contended_since + _BURST or end > deadline: return True
+        fcntl.flock(descriptor, _UNLOCK)
+        while os.fstat(descriptor).st_size and time.monotonic() < end: time.sleep(_POLL / 2)
+        return False
+
+    def open(self, create: bool = True) -> None:
+        "Open the file, or create it with the mode and owner of the database, so that everyone who writes may lock it."
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        try: _append_result(self.descriptors, os.open, (self.path,), (flags,))
+        except FileNotFoundError:
+            if not create or not os.access(self.file, os.W_OK): raise
+            database = os.stat(self.file)
+            mode, owner = database.st_mode & 0o666, database.st_uid if os.geteuid() == 0 else -1
+            _append_result(self.descriptors, os.open, (self.path,), (flags | os.O_CREAT,), (mode,))
+            with suppress(OSError): os.fchown(self.descriptors[0], owner, database.st_gid)
+            with suppress(OSError): os.fchmod(self.descriptors[0], mode)
+        if os.fstat(self.descriptors[0]).st_size > 1: raise FileExistsError(f"not a lock file: {self.path}")
+
+    def delete_file(self) -> None:
+        "Delete the file, unless another process holds the lock: that one deletes it when it closes."
+        if not fcntl or self.pid != os.getpid(): return  # a forked child shares its parent's lock
+        with suppress(OSError, IndexError):  # another thread may close the file while Python ends
+            if not self.descriptors: self.open(create=False)  # a process that was killed may have left it
+            fcntl.flock(self.descriptors[0], _LOCK)
+            if os.path.samestat(os.fstat(self.descriptors[0]), os.stat(self.path)): os.unlink(self.path)
+
+    def close(self) -> None:
+        self.delete_file()
+        _close_all(self.descriptors)
 
 # %% ../nbs/state_store.ipynb #forks
 class _ForkRegistry:
@@ -1091,6 +1208,7 @@ class _SQLite:
     def reset(self) -> None:
         "No connection is open, and nobody waits for one."
         self.pid, self.lock, self.guard = os.getpid(), _WriteLock(self.name, self.timeout), _FileGuard(self.name)
+        self.process_lock = _ProcessLock(self.name, self.timeout)
         self.readers = _Readers(self.connect)
         self.writer: Optional[sqlite3.Connection] = None
         self.writer_broken = False  # after an I/O error or a full disk: the next write reopens the connection
@@ -1112,7 +1230,8 @@ class _SQLite:
         if self.pid != os.getpid(): self.abandon()
         if self.writer is not None and not self.writer_broken: return self.writer
         if self.writer is not None: self.writer.close()  # the last connection to close deletes the log
-        self.writer, self.writer_broken, self.guard.opened = None, False, None
+        self.writer, self.writer_broken = None, False
+        self.guard.forget()
         with self.errors:
             con = self.connect()
             with _close_on_error(con):
@@ -1128,7 +1247,9 @@ class _SQLite:
             import ctypes
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.writer))
         elif self.writer: self.writer.close()  # the last connection to close moves the log into the file
-        self.writer, self.guard.opened = None, None
+        self.writer = None
+        self.guard.forget()
+        if self.path: self.process_lock.close()
         return True
 
     # -- open, close, fork
@@ -1147,7 +1268,9 @@ class _SQLite:
             self.readers.refill()  # a waiting reader learns that the store is closed; a busy one closes its connection
 
     def close_idle(self) -> None:
-        if not self.lock.lock.acquire(blocking=False): return
+        if not self.lock.lock.acquire(blocking=False):
+            if self.path: self.process_lock.delete_file()  # Python ends in the middle of a write
+            return
         try:
             self.close_connections(0)
             self.readers.refill()
@@ -1172,6 +1295,8 @@ class _SQLite:
     def abandon(self) -> None:
         "This is a forked child, and its parent's connections are in use: using or closing them would harm the parent."
         _forks.inherited.setdefault(self.name, []).append((self.writer, self.readers.free))
+        _close_all(self.guard.descriptors)
+        _close_all(self.process_lock.descriptors)  # to unlock the file would take the lock from the parent
         self.reset()
         self.closed = f"{_FORKED}: {self.name}"
 
@@ -1197,12 +1322,11 @@ class _SQLite:
     @contextmanager
     def write(self, runs_user_code: bool = False) -> Iterator[sqlite3.Connection]:
         lock, con, held, me = self.lock, None, list[bool](), threading.get_ident()
-        in_our_code = True
+        in_our_code, deadline = True, time.monotonic() + self.timeout
         try:
             lock.acquire(held)
             con = self.open_writer()
-            con.execute("BEGIN IMMEDIATE")
-            if self.path: self.guard.verify()
+            self.begin(con, deadline)
             if runs_user_code: lock.enter_block()
             in_our_code = not runs_user_code
             yield con
@@ -1210,19 +1334,33 @@ class _SQLite:
             lock.writing[me] = held
             if self.writer is not con: raise sqlite3.ProgrammingError(self.closed)  # forked in the block
             con.execute("COMMIT")
-            self.guard.restart_log(con, self.timeout)
+            self.guard.after_commit(con, self.timeout)
         except sqlite3.Error as error:
             if in_our_code: self.note_error(error)  # the caller's own errors stay as they are
             raise
         finally:
             try:
                 if con is not None and self.writer is con and con.in_transaction: con.execute("ROLLBACK")
-            finally:  # no call before the release, because an interrupt can arrive after any call
+            finally:  # no call before a release, because an interrupt can arrive after any call
                 if me in lock.writing and lock.writing[me] is held: del lock.writing[me]
                 if True in held:
-                    block, lock.thread, lock.block = lock.block, 0, []
-                    lock.lock.release()
-                    block.clear()
+                    try:
+                        if self.process_lock.descriptors: fcntl.flock(self.process_lock.descriptors[0], _UNLOCK)
+                    finally:
+                        block, lock.thread, lock.block = lock.block, 0, []
+                        lock.lock.release()
+                        block.clear()
+
+    def begin(self, con: sqlite3.Connection, deadline: float) -> None:
+        "Begin a transaction that writes, once no other process writes."
+        if self.path: self.process_lock.acquire(deadline)
+        rest = deadline - time.monotonic()
+        if rest > self.timeout - _POLL: con.execute("BEGIN IMMEDIATE")
+        else:  # there was a wait for the other locks
+            con.execute(f"PRAGMA busy_timeout = {max(0, int(rest * 1000))}")
+            try: con.execute("BEGIN IMMEDIATE")
+            finally: con.execute(f"PRAGMA busy_timeout = {int(self.timeout * 1000)}")
+        if self.path: self.guard.verify()
 
     def note_error(self, error: sqlite3.Error) -> None:
         "Add the name, and reopen the writer at the next call if the connection is useless now."
@@ -2070,8 +2208,7 @@ def _escape_markdown(cell: object) -> str:
 # %% ../nbs/state_store.ipynb #backup-steps
 def _lock_file(file: Any, wait: bool) -> bool:
     "Lock a file until it is closed or its process ends; whether that worked."
-    try: fcntl = import_module("fcntl")
-    except ImportError: return True  # on Windows, where nobody can delete an open file
+    if fcntl is None: return True  # on Windows, where nobody can delete an open file
     try: fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError: return False
     return True

@@ -290,7 +290,7 @@ def full_disk_backup(folder):
         for leave in cases:
             ballast = fill(folder, leave)
             assert refused(dest, lambda: store.backup(dest)), leave  # the copy has no room, the store has
-            assert sorted(os.listdir(folder)) == ['ballast', 'copy.db', 'wf.db', 'wf.db-shm', 'wf.db-wal']
+            assert sorted(os.listdir(folder)) == ['ballast', 'copy.db', 'wf.db', 'wf.db-lock', 'wf.db-shm', 'wf.db-wal']
             assert leave or refused(dest, lambda: Store(dest, timeout=1e6))  # told at once: no waiting makes room
             con = sqlite3.connect(dest)
             assert con.execute('SELECT json_extract(state_json, "$.text") FROM workflow_state').fetchall() == [('a' * 100_000,)]
