@@ -739,9 +739,9 @@ def _expected_schema(version: int) -> dict[str, str]:
         return dict(con.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
 
 # %% ../nbs/state_store.ipynb #schema-check
-def _check_schema(con: sqlite3.Connection) -> None:
-    "Refuse a file whose tables differ from ours, or have a trigger that we did not create."
-    expected = _expected_schema(len(_SCHEMA)).items()
+def _check_schema(con: sqlite3.Connection, version: Optional[int] = None) -> None:
+    "Refuse a file whose tables differ from those of the version, or have a trigger that we did not create."
+    expected = _expected_schema(version or len(_SCHEMA)).items()
     found = con.execute(f"""
         SELECT type, name, sql FROM sqlite_master
         WHERE sql IS NOT NULL AND tbl_name IN ({','.join('?' * len(expected))})""", [name for name, _ in expected])
@@ -924,7 +924,8 @@ class _FileGuard:
     def start(self, now: Any) -> None:
         self.opened = now
         if fcntl and now[0]:
-            with suppress(OSError): _append_result(self.descriptors, os.open, (self.log,), (os.O_RDONLY | os.O_CLOEXEC,))
+            with suppress(OSError):
+                _append_result(self.descriptors, os.open, (self.log,), (os.O_RDONLY | os.O_CLOEXEC,))
 
     def forget(self) -> None:
         "The connections are closed: the next ones may find another log and another file."
@@ -1044,7 +1045,8 @@ class _ProcessLock:
         try:
             while not self.attempt(waited, deadline):
                 if waited and time.monotonic() > deadline: raise sqlite3.OperationalError(
-                    f"database is locked: another process has been writing for longer than timeout={self.timeout} seconds")
+                    "database is locked, because another process has been writing for longer than "
+                    f"timeout={self.timeout} seconds")
                 waited = True
                 time.sleep(_POLL * random.random())
         except OSError: _close_all(self.descriptors)  # SQLite's lock alone
@@ -1321,8 +1323,9 @@ class _SQLite:
 
     @contextmanager
     def write(self, runs_user_code: bool = False) -> Iterator[sqlite3.Connection]:
-        lock, con, held, me = self.lock, None, list[bool](), threading.get_ident()
-        in_our_code, deadline = True, time.monotonic() + self.timeout
+        held: list[bool] = []
+        lock, con, me, deadline = self.lock, None, threading.get_ident(), time.monotonic() + self.timeout
+        in_our_code = True
         try:
             lock.acquire(held)
             con = self.open_writer()
@@ -2170,17 +2173,22 @@ class SessionEdit:
         return texts
 
 # %% ../nbs/state_store.ipynb #options-check
+def _check_path(argument: str, value: Any, url_hint: str = "") -> None:
+    "Refuse what can't be the name of a file, or is probably not meant as one."
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{argument} must be a str or a Path, not {type(value).__name__}")
+    path = os.fspath(value)
+    if not isinstance(path, str): raise TypeError(f"{argument} must be a str or a Path, not one of bytes")
+    if not path: raise ValueError(f"{argument} must not be empty")
+    if path.startswith("~"): raise ValueError(f"{argument} {path!r} begins with ~: use Path({path!r}).expanduser()")
+    if re.match(r"file:|[a-zA-Z][\w+.-]+://", path):
+        raise ValueError(f"{argument} must be a path, not a URL{url_hint}")
+    if os.path.isdir(path): raise IsADirectoryError(f"{argument} {path!r} is a directory: name a file in it")
+
 def _check_db_path(db_path: Any) -> None:
-    if not isinstance(db_path, (str, os.PathLike)):
-        raise TypeError(f"db_path must be a str or a Path, not {type(db_path).__name__}")
-    path = os.fspath(db_path)
-    if not path: raise ValueError("db_path must not be empty")
-    if path.startswith("~"): raise ValueError(f"db_path {path!r} begins with ~: use Path({path!r}).expanduser()")
-    if re.match(r"file:|[a-zA-Z][\w+.-]+://", path): raise ValueError(
-        "db_path must be a path, not a URL (for postgresql://, use PostgresWorkflowStateStore)")
+    _check_path("db_path", db_path, " (for postgresql://, use PostgresWorkflowStateStore)")
     if sqlite3.sqlite_version_info < (3, 35):
         raise RuntimeError(f"cjm_workflow_state needs SQLite 3.35 or newer, this Python has {sqlite3.sqlite_version}")
-    if os.path.isdir(path): raise IsADirectoryError(f"db_path {path!r} is a directory: name a file in it")
 
 def _checked_options(
     timeout: Any, synchronous: Any, max_undo_depth: Any, max_undo_bytes: Any, default: Any = None
@@ -2272,27 +2280,89 @@ def _copy_into(db: _SQLite, dest: Path, part: Path) -> None:
         os.chown(part, old.st_uid, old.st_gid)
 
 # %% ../nbs/state_store.ipynb #restore-steps
+_MAX_REVISION = 2 ** 31 - 1  # the positions of new rows begin at `revision << 32`; anything above is damage
+_HIGHEST_REVISION = "SELECT coalesce(max(revision), 0) FROM workflow_session WHERE revision BETWEEN 0 AND ?"
+_RAISE_REVISIONS = "UPDATE workflow_session SET revision = max(revision, ?) + 1 WHERE revision BETWEEN 0 AND ?"
+
 def _restore(db: _SQLite, src: Path) -> None:
-    "Copy the pages of `src` into the live file, in one transaction for everybody who has the file open."
+    "Replace the rows of our tables in one transaction; tables of other applications stay."
+    if db.lock.held_here: raise RuntimeError("restore after the edit block, not inside it")
+    src = Path(os.path.realpath(src))  # its logs are beside the file itself, not beside a link to it
+    columns = _check_source(db, src)
+    try:
+        with db.write() as tx: _copy_rows(tx, src, columns)
+    except sqlite3.IntegrityError as error:
+        raise sqlite3.DatabaseError(f"src is damaged, it has a row twice: restore of {src}") from error
+    finally:
+        if db.lock.lock.acquire(blocking=False):  # if another thread is writing, the next call detaches `source`
+            try: _detach(db.writer)
+            finally: db.lock.lock.release()
+
+def _copy_rows(tx: sqlite3.Connection, src: Path, columns: dict[str, str]) -> None:
+    _detach(tx)
+    tx.execute("ATTACH ? AS source", (_source_uri(src),))
+    [[highest]] = tx.execute(_HIGHEST_REVISION, (_MAX_REVISION,)).fetchall()
+    for table in reversed(columns): tx.execute(f"DELETE FROM {table}")  # sessions last: their trigger finds nothing
+    for table, names in columns.items():
+        if names: tx.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM source.{table} NOT INDEXED")
+    tx.execute(_RAISE_REVISIONS, (max(highest, _seconds_since_2020()), _MAX_REVISION))
+
+def _seconds_since_2020() -> int:
+    "Above the revisions of deleted sessions, which the file no longer has: nobody writes once a second for years."
+    return min(_next_time() // 1_000_000 - 1_577_836_800, _MAX_REVISION // 2)
+
+def _source_uri(src: Path) -> str: return f"{src.as_uri()}?immutable=1"  # creates no log, in a read-only folder too
+
+def _detach(con: Optional[sqlite3.Connection]) -> None:
+    with suppress(sqlite3.Error):  # nothing is attached
+        if con: con.execute("DETACH source")
+
+def _check_source(db: _SQLite, src: Path) -> dict[str, str]:
+    "Refuse what is not a complete store at rest. Returns the columns to copy of each of our tables."
+    _check_at_rest(db, src)
+    with (
+        _ErrorContext(f"restore of {src}"),
+        closing(sqlite3.connect(_source_uri(src), uri=True, isolation_level=None)) as con
+    ):
+        for pragma in _PRAGMAS: con.execute(f"PRAGMA {pragma}")
+        version = _schema_version(con)
+        if not version: raise sqlite3.DatabaseError(
+            "src is not a store, or was written by a release before 0.1: open such a file as a store once, "
+            "which migrates it")
+        _check_schema(con, version)
+        tables = _table_columns(version)
+        for table in tables:  # not the indexes: those of other applications may contain any expression
+            [[answer], *_] = con.execute(f"PRAGMA quick_check({table})").fetchall()
+            if answer != "ok": raise sqlite3.DatabaseError(f"src is damaged: {answer}")
+        [[encoding]], [[own]] = con.execute("PRAGMA encoding").fetchall(), db.read("PRAGMA encoding")
+        if encoding != own: raise sqlite3.DatabaseError(
+            f"src has the text encoding {encoding}, and the live database has {own}: use copy_store instead")
+    return {table: ", ".join(name for name in names if name in tables.get(table, ()))
+            for table, names in _table_columns(len(_SCHEMA)).items()}
+
+def _check_at_rest(db: _SQLite, src: Path) -> None:
     if not src.is_file(): raise FileNotFoundError(f"src is not a file: {src}")
-    if os.path.exists(f"{src}-wal"): raise ValueError(f"src is a database in use, because its log exists: {src}-wal")
-    context = _ErrorContext(f"restore of {src}")
-    with context, closing(sqlite3.connect(src.as_uri() + "?immutable=1", uri=True, isolation_level=None)) as con:
-        if _schema_version(con) != len(_SCHEMA):
-            raise sqlite3.DatabaseError("src is not a store of this release: open it once first")
-        _check_schema(con)
-        [[answer]] = con.execute("PRAGMA integrity_check(1)").fetchall()
-        if answer != "ok": raise sqlite3.DatabaseError(f"src is damaged: {answer}")
-        if db.lock.held_here: raise RuntimeError("restore after the edit block, not inside it")
-        with db.lock.held():
-            writer = db.open_writer()
-            if db.path: db.guard.verify()
-            deadline = time.monotonic() + db.timeout
-            def give_up(status: int, *_: int) -> None:
-                if status in (0, sqlite3.SQLITE_DONE) or time.monotonic() < deadline: return
-                raise sqlite3.OperationalError(
-                    f"another process has been writing for longer than timeout={db.timeout} seconds")
-            con.backup(writer, progress=give_up, sleep=0.02)
+    if db.path and os.path.samefile(src, db.path): raise ValueError(f"src is the store's own file: {src}")
+    wal, journal = f"{src}-wal", f"{src}-journal"
+    hot = os.path.exists(journal) and os.path.getsize(journal)
+    if hot or os.path.exists(wal): raise ValueError(
+        f"src is a database in use, or its program was killed, because its log exists: {journal if hot else wal} "
+        "(to complete the file, open it as a store and close it)")
+
+def _table_columns(version: int) -> dict[str, list[str]]:
+    "The columns of each table of that schema version; a table comes after those that it refers to."
+    with closing(sqlite3.connect(":memory:")) as con:
+        for statement in chain(*_SCHEMA[:version]): con.execute(statement)
+        tables = con.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
+        return {table: [name for _, name, *_ in con.execute(f"PRAGMA table_info({table})")] for table, in tables}
+
+def _deleted_revisions() -> int:
+    """A revision that no deleted session had.
+
+    Nothing in the file tells the revisions of deleted sessions. But nobody changed one more often than once a second
+    since 2020, so the seconds since then are above all of them.
+    """
+    return min(_next_time() // 1_000_000 - 1_577_836_800, _MAX_REVISION // 2)
 
 # %% ../nbs/state_store.ipynb #problems
 def _problems(db: _Engine) -> Iterator[str]:
@@ -2897,12 +2967,14 @@ class SQLiteWorkflowStateStore(WorkflowStateStore):
         dest: Union[str, "os.PathLike[str]"] # File to write; an existing file is replaced once the copy is complete
     ) -> None:
         "Copy the store, while others read and write it, into one compact file."
+        _check_path("dest", dest)
         _backup(self._db, Path(os.path.abspath(dest)))
 
     def restore(self,
         src: Union[str, "os.PathLike[str]"] # A complete backup of a store; it is not changed
     ) -> None:
         "Replace the live store's content with a backup, in one transaction, for every process that has the file open."
+        _check_path("src", src)
         _restore(self._db, Path(os.path.abspath(src)))
 
     def __repr__(self) -> str: return f"{type(self).__name__}({str(self.db_path)!r})"
