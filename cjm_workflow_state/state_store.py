@@ -906,26 +906,33 @@ class _FileGuard:
         self.failure = ""        # why writes are refused
         self.log_size, self.log_limit = 0, _LOG_LIMIT
 
+    def start(self) -> None:
+        "Remember which log and file were opened. Before its first write, a store may be idle for hours."
+        now = self.look()
+        if not now[0]: return  # a file that can only be read may have no log
+        self.opened = now
+        if fcntl:
+            with suppress(OSError):
+                _append_result(self.descriptors, os.open, (self.log,), (os.O_RDONLY | os.O_CLOEXEC,))
+
+    def look(self) -> Any:
+        "What is there now: device and inode of the log and of the file."
+        try: file, log = os.stat(self.file), os.stat(self.log)
+        except OSError: return None, os.path.exists(self.file)
+        self.log_size = log.st_size
+        return (log.st_ino, log.st_dev), (file.st_ino, file.st_dev)
+
     def verify(self) -> None:
         "Raise if the file or the log is no longer the one that was opened; from then on, always raise."
-        now: Any
-        try: file, log = os.stat(self.file), os.stat(self.log)
-        except OSError: now = None, os.path.exists(self.file)
-        else: now, self.log_size = ((log.st_ino, log.st_dev), (file.st_ino, file.st_dev)), log.st_size
-        if self.opened is None: self.start(now)
+        now = self.look()
+        if self.opened is None: self.start()
         if now != self.opened and not self.failure:
-            what = "file's log (-wal)" if now[1] in (self.opened[1], True) else "file"
+            what = "file's log (-wal)" if self.opened is None or now[1] in (self.opened[1], True) else "file"
             self.failure = (
                 f"the {what} was deleted or replaced while the store was open, so changes would be lost: "
                 "open the store in a new process, and do not touch a database file that is in use")
-            if now[0] == self.opened[0]: self.unlink_log()
+            if self.opened and now[0] == self.opened[0]: self.unlink_log()
         if self.failure: raise sqlite3.OperationalError(self.failure)
-
-    def start(self, now: Any) -> None:
-        self.opened = now
-        if fcntl and now[0]:
-            with suppress(OSError):
-                _append_result(self.descriptors, os.open, (self.log,), (os.O_RDONLY | os.O_CLOEXEC,))
 
     def forget(self) -> None:
         "The connections are closed: the next ones may find another log and another file."
@@ -1032,6 +1039,7 @@ class _ProcessLock:
 
     def acquire(self, deadline: float) -> None:
         "Wait for the lock. To release it, unlock the descriptor."
+        if not fcntl: return
         try:
             fcntl.flock(self.descriptors[0], _LOCK)
             found = os.fstat(self.descriptors[0])
@@ -1040,7 +1048,6 @@ class _ProcessLock:
         self.wait(deadline)
 
     def wait(self, deadline: float) -> None:
-        if not fcntl: return
         waited = False
         try:
             while not self.attempt(waited, deadline):
@@ -1239,6 +1246,7 @@ class _SQLite:
             with _close_on_error(con):
                 _prepare_file(con)
                 _use_wal(con, self.timeout)
+                if self.path: self.guard.start()
         self.writer = con
         return con
 
