@@ -959,7 +959,7 @@ class _FileGuard:
         try: [[busy, *_]] = con.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
         except sqlite3.Error: busy = 1  # the change is committed, whatever goes wrong here
         con.execute(f"PRAGMA busy_timeout = {int(timeout * 1000)}")
-        self.log_limit = 2 * self.log_size if busy else _LOG_LIMIT
+        self.log_limit = self.log_limit + self.log_size if busy else _LOG_LIMIT
         self.log_size = self.log_size if busy else 0
 
 # %% ../nbs/state_store.ipynb #write-lock
