@@ -16,6 +16,7 @@ import gc
 import json
 import os
 import queue
+import random
 import re
 import sqlite3
 import sys
@@ -27,7 +28,7 @@ import weakref
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -40,6 +41,9 @@ from types import SimpleNamespace
 from typing import (
     Any, AsyncContextManager, Concatenate, ContextManager, Coroutine, Dict, Generic, List, Literal, NamedTuple, NoReturn,
     Optional, ParamSpec, Protocol, Self, TypeVar, Union, cast, overload)
+
+try: import fcntl
+except ImportError: fcntl = None  # type: ignore[assignment]  # on Windows
 
 from .history import (
     DEFAULT_MAX_HISTORY_DEPTH, GONE, Field, Fields, Order, _changed_order, _check_int, changed_fields,
@@ -962,9 +966,9 @@ def _expected_schema(version: int) -> dict[str, str]:
         return dict(con.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
 
 # %% ../nbs/state_store.ipynb #schema-check
-def _check_schema(con: sqlite3.Connection) -> None:
-    "Refuse a file whose tables differ from ours, or have a trigger that we did not create."
-    expected = _expected_schema(len(_SCHEMA)).items()
+def _check_schema(con: sqlite3.Connection, version: Optional[int] = None) -> None:
+    "Refuse a file whose tables differ from those of the version, or have a trigger that we did not create."
+    expected = _expected_schema(version or len(_SCHEMA)).items()
     found = con.execute(f"""
         SELECT type, name, sql FROM sqlite_master
         WHERE sql IS NOT NULL AND tbl_name IN ({','.join('?' * len(expected))})""", [name for name, _ in expected])
@@ -1107,31 +1111,68 @@ def _sync_folder(folder: Path) -> None:
         if error.errno != errno.EINVAL: raise OSError(error.errno, error.strerror, str(folder)) from error
     finally: os.close(descriptor)  # EINVAL: the file system can't sync a folder
 
+# %% ../nbs/state_store.ipynb #descriptors
+def _append_result(result: list[Any], call: Callable[..., Any], *args: tuple[Any]) -> None:
+    "Append the result of a call, each argument in a tuple, as one call of C: no interrupt can arrive in between."
+    result.extend(map(call, *args))
+
+def _close_all(descriptors: list[int]) -> None:
+    list(map(os.close, map(list.pop, [descriptors] * len(descriptors))))
+
 # %% ../nbs/state_store.ipynb #file-guard
 _LOG_LIMIT = 2 ** 24  # bytes; a longer log is restarted, even if readers never pause
+_RESTART_WAIT = 50    # milliseconds for which a restart of the log waits for readers, and writers for the restart
 
 class _FileGuard:
     "Refuses to write once the database file or its log has been replaced."
     def __init__(self, file: str) -> None:
         self.file, self.log = file, file + "-wal"
         self.opened: Any = None  # device and inode of the log and the file
+        self.descriptors: list[int] = []  # of the log; SQLite holds no lock on it that closing it would drop
+        weakref.finalize(self, _close_all, self.descriptors).atexit = False
         self.failure = ""        # why writes are refused
         self.log_size, self.log_limit = 0, _LOG_LIMIT
 
+    def start(self) -> None:
+        "Remember which log and file were opened. Before its first write, a store may be idle for hours."
+        now = self.look()
+        if not now[0]: return  # a file that can only be read may have no log
+        self.opened = now
+        if fcntl:
+            with suppress(OSError):
+                _append_result(self.descriptors, os.open, (self.log,), (os.O_RDONLY | os.O_CLOEXEC,))
+
+    def look(self) -> Any:
+        "What is there now: device and inode of the log and of the file."
+        try: file, log = os.stat(self.file), os.stat(self.log)
+        except OSError: return None, os.path.exists(self.file)
+        self.log_size = log.st_size
+        return (log.st_ino, log.st_dev), (file.st_ino, file.st_dev)
+
     def verify(self) -> None:
         "Raise if the file or the log is no longer the one that was opened; from then on, always raise."
-        now: Any
-        try: file, log = os.stat(self.file), os.stat(self.log)
-        except OSError: now = None, os.path.exists(self.file)
-        else: now, self.log_size = ((log.st_ino, log.st_dev), (file.st_ino, file.st_dev)), log.st_size
-        if self.opened is None: self.opened = now
+        now = self.look()
+        if self.opened is None: self.start()
         if now != self.opened and not self.failure:
-            what = "file's log (-wal)" if now[1] in (self.opened[1], True) else "file"
+            what = "file's log (-wal)" if self.opened is None or now[1] in (self.opened[1], True) else "file"
             self.failure = (
-                f"the {what} was deleted or replaced while the store was open, so new writes would be lost: "
+                f"the {what} was deleted or replaced while the store was open, so changes would be lost: "
                 "open the store in a new process, and do not touch a database file that is in use")
-            if now[0] == self.opened[0]: self.unlink_log()
+            if self.opened and now[0] == self.opened[0]: self.unlink_log()
         if self.failure: raise sqlite3.OperationalError(self.failure)
+
+    def forget(self) -> None:
+        "The connections are closed: the next ones may find another log and another file."
+        self.opened = None
+        _close_all(self.descriptors)
+
+    def after_commit(self, con: sqlite3.Connection, timeout: float) -> None:
+        "Raise if other code in this process deleted the log during the transaction, which is lost then."
+        if self.opened is None: return  # in memory
+        log = os.fstat(self.descriptors[0]) if self.descriptors else None
+        if log and log.st_nlink: self.log_size = log.st_size
+        else: self.verify()
+        if self.log_size > self.log_limit: self.restart_log(con, timeout)
 
     def unlink_log(self) -> None:
         "Our log is beside a new file: opening the two together would destroy the new file."
@@ -1141,12 +1182,11 @@ class _FileGuard:
 
     def restart_log(self, con: sqlite3.Connection, timeout: float) -> None:
         "Move a long log into the file; wait a moment for its readers, and try again later if one stays."
-        if self.log_size <= self.log_limit: return
-        con.execute("PRAGMA busy_timeout = 200")
+        con.execute(f"PRAGMA busy_timeout = {_RESTART_WAIT}")
         try: [[busy, *_]] = con.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
         except sqlite3.Error: busy = 1  # the change is committed, whatever goes wrong here
         con.execute(f"PRAGMA busy_timeout = {int(timeout * 1000)}")
-        self.log_limit = self.log_size + _LOG_LIMIT if busy else _LOG_LIMIT
+        self.log_limit = self.log_limit + self.log_size if busy else _LOG_LIMIT
         self.log_size = self.log_size if busy else 0
 
 # %% ../nbs/state_store.ipynb #write-lock
@@ -1156,10 +1196,6 @@ def _event_loop() -> Any:
     "The event loop that runs in this thread, if there is one."
     asyncio = sys.modules.get("asyncio")
     return asyncio and asyncio._get_running_loop()
-
-def _append_result(result: list[Any], call: Callable[..., Any], *args: tuple[Any]) -> None:
-    "Append the result of a call, each argument in a tuple, as one call of C: no interrupt can arrive in between."
-    result.extend(map(call, *args))
 
 class _WriteLock:
     "The right to write. A call that would wait for itself is refused."
@@ -1211,6 +1247,96 @@ class _WriteLock:
             "this call is inside an edit block of the same store: change the state of the block, or write after it")
         if self.thread == me and self.block and self.block[0] is not None and self.block[0] is _event_loop():
             raise RuntimeError("another coroutine is inside an edit block of the same store: don't await inside one")
+
+# %% ../nbs/state_store.ipynb #process-lock
+_LOCK, _UNLOCK = (fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN) if fcntl else (0, 0)
+_POLL = 0.001   # seconds between two attempts, at most
+_BURST = 0.005  # seconds for which a process continues to write while others wait
+
+class _ProcessLock:
+    """The right to write, among processes.
+
+    Where there is no `flock`, or where the file can't be created, SQLite's own lock is the only one.
+    """
+    def __init__(self, file: str, timeout: float) -> None:
+        self.file, self.path, self.timeout, self.pid = file, f"{file}-lock", timeout, os.getpid()
+        self.descriptors: list[int] = []  # of the lock file; one at most
+        self.contended_since = 0.0        # when this process, which holds the lock, first saw that others wait
+        weakref.finalize(self, _close_all, self.descriptors).atexit = False
+
+    def acquire(self, deadline: float) -> None:
+        "Wait for the lock. To release it, unlock the descriptor."
+        if not fcntl: return
+        try:
+            fcntl.flock(self.descriptors[0], _LOCK)
+            found = os.fstat(self.descriptors[0])
+            if found.st_nlink and not found.st_size: return  # nobody waits
+        except (OSError, IndexError): pass
+        self.wait(deadline)
+
+    def wait(self, deadline: float) -> None:
+        waited = False
+        try:
+            while not self.attempt(waited, deadline):
+                if waited and time.monotonic() > deadline: raise sqlite3.OperationalError(
+                    "database is locked, because another process has been writing for longer than "
+                    f"timeout={self.timeout} seconds")
+                waited = True
+                time.sleep(_POLL * random.random())
+        except OSError: _close_all(self.descriptors)  # SQLite's lock alone
+
+    def attempt(self, waited: bool, deadline: float) -> bool:
+        "Try to lock the file that has the name now; `False` if another process has the lock or should have it first."
+        while True:
+            if not self.descriptors: self.open()
+            descriptor = self.descriptors[0]
+            try: fcntl.flock(descriptor, _LOCK)
+            except BlockingIOError:
+                with suppress(OSError):
+                    if not os.fstat(descriptor).st_size: os.ftruncate(descriptor, 1)
+                return False
+            found = os.fstat(descriptor)
+            if found.st_nlink: break
+            _close_all(self.descriptors)  # the store that closed last has deleted the file, and others have a new one
+        if found.st_size and not waited: return self.may_continue(descriptor, deadline)
+        if found.st_size: os.ftruncate(descriptor, 0)  # whoever still waits marks it again
+        self.contended_since = 0.0
+        return True
+
+    def may_continue(self, descriptor: int, deadline: float) -> bool:
+        "Others wait: continue for a moment, then unlock the file until one of them has locked it, or is gone."
+        now = time.monotonic()
+        self.contended_since = self.contended_since or now
+        end = now + 10 * _POLL
+        if now < self.contended_since + _BURST or end > deadline: return True
+        fcntl.flock(descriptor, _UNLOCK)
+        while os.fstat(descriptor).st_size and time.monotonic() < end: time.sleep(_POLL / 2)
+        return False
+
+    def open(self, create: bool = True) -> None:
+        "Open the file, or create it with the mode and owner of the database, so that everyone who writes may lock it."
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        try: _append_result(self.descriptors, os.open, (self.path,), (flags,))
+        except FileNotFoundError:
+            if not create or not os.access(self.file, os.W_OK): raise
+            database = os.stat(self.file)
+            mode, owner = database.st_mode & 0o666, database.st_uid if os.geteuid() == 0 else -1
+            _append_result(self.descriptors, os.open, (self.path,), (flags | os.O_CREAT,), (mode,))
+            with suppress(OSError): os.fchown(self.descriptors[0], owner, database.st_gid)
+            with suppress(OSError): os.fchmod(self.descriptors[0], mode)
+        if os.fstat(self.descriptors[0]).st_size > 1: raise FileExistsError(f"not a lock file: {self.path}")
+
+    def delete_file(self) -> None:
+        "Delete the file, unless another process holds the lock: that one deletes it when it closes."
+        if not fcntl or self.pid != os.getpid(): return  # a forked child shares its parent's lock
+        with suppress(OSError, IndexError):  # another thread may close the file while Python ends
+            if not self.descriptors: self.open(create=False)  # a process that was killed may have left it
+            fcntl.flock(self.descriptors[0], _LOCK)
+            if os.path.samestat(os.fstat(self.descriptors[0]), os.stat(self.path)): os.unlink(self.path)
+
+    def close(self) -> None:
+        self.delete_file()
+        _close_all(self.descriptors)
 
 # %% ../nbs/state_store.ipynb #forks
 class _ForkRegistry:
@@ -1329,6 +1455,7 @@ class _SQLite:
     def reset(self) -> None:
         "No connection is open, and nobody waits for one."
         self.pid, self.lock, self.guard = os.getpid(), _WriteLock(self.name, self.timeout), _FileGuard(self.name)
+        self.process_lock = _ProcessLock(self.name, self.timeout)
         self.readers, self.observer = _Readers(self.connect), _Readers(self.connect, 1)
         self.writer: Optional[sqlite3.Connection] = None
         self.writer_broken = False  # after an I/O error or a full disk: the next write reopens the connection
@@ -1350,12 +1477,14 @@ class _SQLite:
         if self.pid != os.getpid(): self.abandon()
         if self.writer is not None and not self.writer_broken: return self.writer
         if self.writer is not None: self.writer.close()  # the last connection to close deletes the log
-        self.writer, self.writer_broken, self.guard.opened = None, False, None
+        self.writer, self.writer_broken = None, False
+        self.guard.forget()
         with self.errors:
             con = self.connect()
             with _close_on_error(con):
                 _prepare_file(con)
                 _use_wal(con, self.timeout)
+                if self.path: self.guard.start()
         self.writer = con
         return con
 
@@ -1367,7 +1496,9 @@ class _SQLite:
             import ctypes
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.writer))
         elif self.writer: self.writer.close()  # the last connection to close moves the log into the file
-        self.writer, self.guard.opened = None, None
+        self.writer = None
+        self.guard.forget()
+        if self.path: self.process_lock.close()
         return True
 
     def refill(self) -> None:
@@ -1389,7 +1520,9 @@ class _SQLite:
             self.refill()  # a waiting reader learns that the store is closed; a busy one closes its connection
 
     def close_idle(self) -> None:
-        if not self.lock.lock.acquire(blocking=False): return
+        if not self.lock.lock.acquire(blocking=False):
+            if self.path: self.process_lock.delete_file()  # Python ends in the middle of a write
+            return
         try:
             self.close_connections(0)
             self.refill()
@@ -1415,6 +1548,8 @@ class _SQLite:
         "This is a forked child, and its parent's connections are in use: using or closing them would harm the parent."
         _forks.inherited.setdefault(self.name, []).append(self.observer.free)
         _forks.inherited.setdefault(self.name, []).append((self.writer, self.readers.free))
+        _close_all(self.guard.descriptors)
+        _close_all(self.process_lock.descriptors)  # to unlock the file would take the lock from the parent
         self.reset()
         self.closed = f"{_FORKED}: {self.name}"
 
@@ -1451,13 +1586,13 @@ class _SQLite:
     def write(self,
         session: Optional[tuple[str, str]] = None, runs_user_code: bool = False
     ) -> Iterator[sqlite3.Connection]:
-        lock, con, held, me = self.lock, None, list[bool](), threading.get_ident()
+        held: list[bool] = []
+        lock, con, me, deadline = self.lock, None, threading.get_ident(), time.monotonic() + self.timeout
         in_our_code = True
         try:
             lock.acquire(held)
             con = self.open_writer()
-            con.execute("BEGIN IMMEDIATE")
-            if self.path: self.guard.verify()
+            self.begin(con, deadline)
             if runs_user_code: lock.enter_block()
             in_our_code = not runs_user_code
             yield con
@@ -1465,19 +1600,33 @@ class _SQLite:
             lock.writing[me] = held
             if self.writer is not con: raise sqlite3.ProgrammingError(self.closed)  # forked in the block
             con.execute("COMMIT")
-            self.guard.restart_log(con, self.timeout)
+            self.guard.after_commit(con, self.timeout)
         except sqlite3.Error as error:
             if in_our_code: self.note_error(error)  # the caller's own errors stay as they are
             raise
         finally:
             try:
                 if con is not None and self.writer is con and con.in_transaction: con.execute("ROLLBACK")
-            finally:  # no call before the release, because an interrupt can arrive after any call
+            finally:  # no call before a release, because an interrupt can arrive after any call
                 if me in lock.writing and lock.writing[me] is held: del lock.writing[me]
                 if True in held:
-                    block, lock.thread, lock.block = lock.block, 0, []
-                    lock.lock.release()
-                    block.clear()
+                    try:
+                        if self.process_lock.descriptors: fcntl.flock(self.process_lock.descriptors[0], _UNLOCK)
+                    finally:
+                        block, lock.thread, lock.block = lock.block, 0, []
+                        lock.lock.release()
+                        block.clear()
+
+    def begin(self, con: sqlite3.Connection, deadline: float) -> None:
+        "Begin a transaction that writes, once no other process writes."
+        if self.path: self.process_lock.acquire(deadline)
+        rest = deadline - time.monotonic()
+        if rest > self.timeout - _POLL: con.execute("BEGIN IMMEDIATE")
+        else:  # there was a wait for the other locks
+            con.execute(f"PRAGMA busy_timeout = {max(0, int(rest * 1000))}")
+            try: con.execute("BEGIN IMMEDIATE")
+            finally: con.execute(f"PRAGMA busy_timeout = {int(self.timeout * 1000)}")
+        if self.path: self.guard.verify()
 
     def note_error(self, error: sqlite3.Error) -> None:
         "Add the name, and reopen the writer at the next call if the connection is useless now."
@@ -3062,17 +3211,22 @@ class _Listing:
         return f"SELECT {columns} FROM (SELECT s.* FROM {source[0]}{more} {cut}) AS page {by}", values
 
 # %% ../nbs/state_store.ipynb #options-check
+def _check_path(argument: str, value: Any, url_hint: str = "") -> None:
+    "Refuse what can't be the name of a file, or is probably not meant as one."
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{argument} must be a str or a Path, not {type(value).__name__}")
+    path = os.fspath(value)
+    if not isinstance(path, str): raise TypeError(f"{argument} must be a str or a Path, not one of bytes")
+    if not path: raise ValueError(f"{argument} must not be empty")
+    if path.startswith("~"): raise ValueError(f"{argument} {path!r} begins with ~: use Path({path!r}).expanduser()")
+    if re.match(r"file:|[a-zA-Z][\w+.-]+://", path):
+        raise ValueError(f"{argument} must be a path, not a URL{url_hint}")
+    if os.path.isdir(path): raise IsADirectoryError(f"{argument} {path!r} is a directory: name a file in it")
+
 def _check_db_path(db_path: Any) -> None:
-    if not isinstance(db_path, (str, os.PathLike)):
-        raise TypeError(f"db_path must be a str or a Path, not {type(db_path).__name__}")
-    path = os.fspath(db_path)
-    if not path: raise ValueError("db_path must not be empty")
-    if path.startswith("~"): raise ValueError(f"db_path {path!r} begins with ~: use Path({path!r}).expanduser()")
-    if re.match(r"file:|[a-zA-Z][\w+.-]+://", path): raise ValueError(
-        "db_path must be a path, not a URL (for postgresql://, use PostgresWorkflowStateStore)")
+    _check_path("db_path", db_path, " (for postgresql://, use PostgresWorkflowStateStore)")
     if sqlite3.sqlite_version_info < (3, 35):
         raise RuntimeError(f"cjm_workflow_state needs SQLite 3.35 or newer, this Python has {sqlite3.sqlite_version}")
-    if os.path.isdir(path): raise IsADirectoryError(f"db_path {path!r} is a directory: name a file in it")
 
 def _check_timeout(timeout: Any) -> None:
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= 1e6:
@@ -3103,8 +3257,7 @@ def _escape_markdown(cell: object) -> str:
 # %% ../nbs/state_store.ipynb #backup-steps
 def _lock_file(file: Any, wait: bool) -> bool:
     "Lock a file until it is closed or its process ends; whether that worked."
-    try: fcntl = import_module("fcntl")
-    except ImportError: return True  # on Windows, where nobody can delete an open file
+    if fcntl is None: return True  # on Windows, where nobody can delete an open file
     try: fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError: return False
     return True
@@ -3168,27 +3321,89 @@ def _copy_into(db: _SQLite, dest: Path, part: Path) -> None:
         os.chown(part, old.st_uid, old.st_gid)
 
 # %% ../nbs/state_store.ipynb #restore-steps
+_MAX_REVISION = 2 ** 31 - 1  # the positions of new rows begin at `revision << 32`; anything above is damage
+_HIGHEST_REVISION = "SELECT coalesce(max(revision), 0) FROM workflow_session WHERE revision BETWEEN 0 AND ?"
+_RAISE_REVISIONS = "UPDATE workflow_session SET revision = max(revision, ?) + 1 WHERE revision BETWEEN 0 AND ?"
+
 def _restore(db: _SQLite, src: Path) -> None:
-    "Copy the pages of `src` into the live file, in one transaction for everybody who has the file open."
+    "Replace the rows of our tables in one transaction; tables of other applications stay."
+    if db.lock.held_here: raise RuntimeError("restore after the edit block, not inside it")
+    src = Path(os.path.realpath(src))  # its logs are beside the file itself, not beside a link to it
+    columns = _check_source(db, src)
+    try:
+        with db.write() as tx: _copy_rows(tx, src, columns)
+    except sqlite3.IntegrityError as error:
+        raise sqlite3.DatabaseError(f"src is damaged, it has a row twice: restore of {src}") from error
+    finally:
+        if db.lock.lock.acquire(blocking=False):  # if another thread is writing, the next call detaches `source`
+            try: _detach(db.writer)
+            finally: db.lock.lock.release()
+
+def _copy_rows(tx: sqlite3.Connection, src: Path, columns: dict[str, str]) -> None:
+    _detach(tx)
+    tx.execute("ATTACH ? AS source", (_source_uri(src),))
+    [[highest]] = tx.execute(_HIGHEST_REVISION, (_MAX_REVISION,)).fetchall()
+    for table in reversed(columns): tx.execute(f"DELETE FROM {table}")  # sessions last: their trigger finds nothing
+    for table, names in columns.items():
+        if names: tx.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM source.{table} NOT INDEXED")
+    tx.execute(_RAISE_REVISIONS, (max(highest, _seconds_since_2020()), _MAX_REVISION))
+
+def _seconds_since_2020() -> int:
+    "Above the revisions of deleted sessions, which the file no longer has: nobody writes once a second for years."
+    return min(_next_time() // 1_000_000 - 1_577_836_800, _MAX_REVISION // 2)
+
+def _source_uri(src: Path) -> str: return f"{src.as_uri()}?immutable=1"  # creates no log, in a read-only folder too
+
+def _detach(con: Optional[sqlite3.Connection]) -> None:
+    with suppress(sqlite3.Error):  # nothing is attached
+        if con: con.execute("DETACH source")
+
+def _check_source(db: _SQLite, src: Path) -> dict[str, str]:
+    "Refuse what is not a complete store at rest. Returns the columns to copy of each of our tables."
+    _check_at_rest(db, src)
+    with (
+        _ErrorContext(f"restore of {src}"),
+        closing(sqlite3.connect(_source_uri(src), uri=True, isolation_level=None)) as con
+    ):
+        for pragma in _PRAGMAS: con.execute(f"PRAGMA {pragma}")
+        version = _schema_version(con)
+        if not version: raise sqlite3.DatabaseError(
+            "src is not a store, or was written by a release before 0.1: open such a file as a store once, "
+            "which migrates it")
+        _check_schema(con, version)
+        tables = _table_columns(version)
+        for table in tables:  # not the indexes: those of other applications may contain any expression
+            [[answer], *_] = con.execute(f"PRAGMA quick_check({table})").fetchall()
+            if answer != "ok": raise sqlite3.DatabaseError(f"src is damaged: {answer}")
+        [[encoding]], [[own]] = con.execute("PRAGMA encoding").fetchall(), db.read("PRAGMA encoding")
+        if encoding != own: raise sqlite3.DatabaseError(
+            f"src has the text encoding {encoding}, and the live database has {own}: use copy_store instead")
+    return {table: ", ".join(name for name in names if name in tables.get(table, ()))
+            for table, names in _table_columns(len(_SCHEMA)).items()}
+
+def _check_at_rest(db: _SQLite, src: Path) -> None:
     if not src.is_file(): raise FileNotFoundError(f"src is not a file: {src}")
-    if os.path.exists(f"{src}-wal"): raise ValueError(f"src is a database in use, because its log exists: {src}-wal")
-    context = _ErrorContext(f"restore of {src}")
-    with context, closing(sqlite3.connect(src.as_uri() + "?immutable=1", uri=True, isolation_level=None)) as con:
-        if _schema_version(con) != len(_SCHEMA):
-            raise sqlite3.DatabaseError("src is not a store of this release: open it once first")
-        _check_schema(con)
-        [[answer]] = con.execute("PRAGMA integrity_check(1)").fetchall()
-        if answer != "ok": raise sqlite3.DatabaseError(f"src is damaged: {answer}")
-        if db.lock.held_here: raise RuntimeError("restore after the edit block, not inside it")
-        with db.lock.held():
-            writer = db.open_writer()
-            if db.path: db.guard.verify()
-            deadline = time.monotonic() + db.timeout
-            def give_up(status: int, *_: int) -> None:
-                if status in (0, sqlite3.SQLITE_DONE) or time.monotonic() < deadline: return
-                raise sqlite3.OperationalError(
-                    f"another process has been writing for longer than timeout={db.timeout} seconds")
-            con.backup(writer, progress=give_up, sleep=0.02)
+    if db.path and os.path.samefile(src, db.path): raise ValueError(f"src is the store's own file: {src}")
+    wal, journal = f"{src}-wal", f"{src}-journal"
+    hot = os.path.exists(journal) and os.path.getsize(journal)
+    if hot or os.path.exists(wal): raise ValueError(
+        f"src is a database in use, or its program was killed, because its log exists: {journal if hot else wal} "
+        "(to complete the file, open it as a store and close it)")
+
+def _table_columns(version: int) -> dict[str, list[str]]:
+    "The columns of each table of that schema version; a table comes after those that it refers to."
+    with closing(sqlite3.connect(":memory:")) as con:
+        for statement in chain(*_SCHEMA[:version]): con.execute(statement)
+        tables = con.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
+        return {table: [name for _, name, *_ in con.execute(f"PRAGMA table_info({table})")] for table, in tables}
+
+def _deleted_revisions() -> int:
+    """A revision that no deleted session had.
+
+    Nothing in the file tells the revisions of deleted sessions. But nobody changed one more often than once a second
+    since 2020, so the seconds since then are above all of them.
+    """
+    return min(_next_time() // 1_000_000 - 1_577_836_800, _MAX_REVISION // 2)
 
 # %% ../nbs/state_store.ipynb #metadata-problems
 def _metadata_problems(flow_id: str, found: list[Any]) -> Iterator[str]:
@@ -4037,12 +4252,14 @@ class SQLiteWorkflowStateStore(WorkflowStateStore):
         dest: Union[str, "os.PathLike[str]"] # File to write; an existing file is replaced once the copy is complete
     ) -> None:
         "Copy the store, while others read and write it, into one compact file."
+        _check_path("dest", dest)
         _backup(self._db, Path(os.path.abspath(dest)))
 
     def restore(self,
         src: Union[str, "os.PathLike[str]"] # A complete backup of a store; it is not changed
     ) -> None:
         "Replace the live store's content with a backup, in one transaction, for every process that has the file open."
+        _check_path("src", src)
         _restore(self._db, Path(os.path.abspath(src)))
 
     def __repr__(self) -> str: return f"{type(self).__name__}({str(self.db_path)!r})"

@@ -32,6 +32,22 @@ def checkpoint_after_each_commit(store):
 def is_closed(store): return bool(store._db.closed)
 
 
+def without_flock(monkeypatch, flock=None):
+    "Make this look like a system without `fcntl`, or with this function as `fcntl.flock`."
+    fake = SimpleNamespace(LOCK_EX=2, LOCK_NB=4, LOCK_UN=8, flock=flock)
+    monkeypatch.setattr(state_store, 'fcntl', fake if flock else None)
+
+
+def attached_databases(store):
+    return [name for _, name, _ in store._db.writer.execute('PRAGMA database_list') if name not in ('main', 'temp')]
+
+
+def add_schema_version(monkeypatch, *statements):
+    "Make the package support one more schema version, to which these statements lead."
+    state_store._expected_schema.cache_clear()
+    monkeypatch.setattr(state_store, '_SCHEMA', [*state_store._SCHEMA, list(statements)])
+
+
 # of a store on PostgreSQL
 
 def transaction(store):

@@ -8,6 +8,7 @@ import sqlite3
 import struct
 import sys
 import threading
+import time
 import urllib.parse  # imported early: Python 3.13 needs it to open a file, when `read_only` can no longer load it
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -290,7 +291,7 @@ def full_disk_backup(folder):
         for leave in cases:
             ballast = fill(folder, leave)
             assert refused(dest, lambda: store.backup(dest)), leave  # there is space for the store, but not for the copy
-            assert sorted(os.listdir(folder)) == ['ballast', 'copy.db', 'wf.db', 'wf.db-shm', 'wf.db-wal']
+            assert sorted(os.listdir(folder)) == ['ballast', 'copy.db', 'wf.db', 'wf.db-lock', 'wf.db-shm', 'wf.db-wal']
             assert leave or refused(dest, lambda: Store(dest, timeout=1e6))  # it raises at once, because waiting frees no space
             con = sqlite3.connect(dest)
             assert con.execute('SELECT json_extract(state_json, "$.text") FROM workflow_state').fetchall() == [('a' * 100_000,)]
@@ -524,6 +525,118 @@ def back_up_and_restore(path, dest, rounds):
             say(i + 2)
             store.restore(dest)
             say(i + 3)
+
+# -- writers that take turns, and others in the process
+
+def write_in_turn(path, me, seconds):
+    "Writes without a pause; says how many, the longest wait in milliseconds, and how many writes of others came between two."
+    store = Store(path, synchronous='NORMAL')
+    wait_for_go()
+    n, longest, between, before, start = 0, 0, 0, 0, time.monotonic()
+    end = start + seconds
+    while start < end:
+        with store.edit_session('turns', 'shared') as one: one.state[me] = n + 1
+        n, now = n + 1, time.monotonic()
+        longest, start = max(longest, now - start), now
+        between, before = max(between, one.revision - before - 1 if before else 0), one.revision
+    store.close()
+    say(json.dumps([n, round(longest * 1000), between]))
+
+def hold_turn(path):
+    "An edit block that ends when the parent says so."
+    store = Store(path)
+    with store.edit_state('turns', 'held') as state:
+        state['n'] = 1
+        wait_for_go()
+    store.close()
+    say('done')
+
+def open_and_close(library, path):
+    "What a second SQLite library does to the locks of this process; without one, by closing a file of the database."
+    if library == 'none': pass
+    elif library == 'shm': os.close(os.open(f'{path}-shm', os.O_RDWR))
+    else:
+        if library == 'apsw': con = __import__('apsw').Connection(path)
+        else: con = __import__(library).connect(path)
+        list(con.cursor().execute('SELECT count(*) FROM workflow_session'))
+        con.close()
+
+def write_beside_library(path, said, me, library, seconds):
+    "Two threads write; a third opens and closes the file by another library. The file `said` has what was acknowledged."
+    store, numbers = Store(path, synchronous='NORMAL', timeout=5), os.open(said, os.O_RDWR)
+    wait_for_go()
+    end, refused = time.monotonic() + seconds, []
+    def work(t):
+        n = 0
+        while time.monotonic() < end and not refused:
+            if t == 2:
+                time.sleep(random.uniform(0, .005))
+                try: open_and_close(library, path)
+                except Exception: pass  # its own errors: the log is gone
+                continue
+            try: store.update_state('library', f'{me}{t}', {'n': n + 1})
+            except sqlite3.DatabaseError as error:
+                refused.append(f'{error}')
+                break
+            n += 1
+            os.pwrite(numbers, struct.pack('=q', n), 8 * t)
+    in_threads(3, work)
+    say(json.dumps(refused[:1]))
+    os._exit(0)
+
+# -- restores
+
+def restore_on(path, copies):
+    store = Store(path, synchronous='NORMAL')
+    say('ready')
+    while True:
+        for copy in copies:
+            store.restore(copy)
+            say(copy)
+
+def save_from_tab(path, stop):
+    """A tab that shows a session, and saves later with the revision that it has shown; a list beside it.
+
+    A save that is accepted must find the state that was shown.
+    """
+    store = Store(path, synchronous='NORMAL')
+    from cjm_workflow_state.state_store import StaleSessionError
+    figures = dict.fromkeys(('saves', 'stale_refused', 'stale_accepted', 'lists', 'mixed'), 0)
+    say('ready')
+    while not os.path.exists(stop):
+        labels = {one.label for one in store.list_sessions('restore')}
+        figures['lists'] += 1
+        figures['mixed'] += len(labels) != 1
+        where = 'restore', f'{random.randrange(20)}'
+        shown = store.get_session(*where)
+        time.sleep(random.uniform(0, .003))
+        try:
+            with store.edit_session(*where, expected_revision=shown.revision) as one:
+                figures['stale_accepted'] += one.state != shown.state
+                one.state['n'] = one.state.get('n', 0) + 1
+                one.state['saved over'] = shown.state['text'][:9]
+                figures['saves'] += 1
+        except StaleSessionError: figures['stale_refused'] += 1
+    store.close()
+    say(json.dumps(figures))
+
+def full_disk_restore(folder, src):
+    "The live file's disk is full: the error names the live file, not the backup; the content stays."
+    path = os.path.join(folder, 'wf.db')
+    with Store(path) as store:
+        store.update_state('disk', 's', {'text': 'live'})
+        cases = range(0, 200_000, 32_768)
+        for leave in cases:
+            ballast = fill(folder, leave)
+            try: store.restore(src)
+            except REFUSALS as error: assert path in str(error) and src not in str(error), error
+            else: raise AssertionError(f'there was room for the backup in {leave} bytes')
+            os.remove(ballast)
+            assert store.get_state('disk', 's') == {'text': 'live'}
+        store.restore(src)
+        assert store.get_state('disk', 's')['text'] == 'src' * 400_000
+    sound(path)
+    say(json.dumps({'refused': len(cases), 'half': 0}))
 
 # -- calls that fail
 
