@@ -42,8 +42,8 @@ def attached_databases(store):
     return [name for _, name, _ in store._db.writer.execute('PRAGMA database_list') if name not in ('main', 'temp')]
 
 
-def add_schema_version(monkeypatch, *statements):
-    "Make the package support one more schema version, to which these statements lead."
+def add_sqlite_schema_version(monkeypatch, *statements):
+    "Make the package support one more schema version of SQLite files, to which these statements lead."
     state_store._expected_schema.cache_clear()
     monkeypatch.setattr(state_store, '_SCHEMA', [*state_store._SCHEMA, list(statements)])
 

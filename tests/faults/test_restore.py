@@ -175,16 +175,21 @@ def test_not_a_store(tmp_path, store, src):
 
 def test_rows_that_are_there_twice(store, src):
     "The indexes of src are not read, so it is the copy that finds this."
+    unique = "name = 'sqlite_autoindex_workflow_value_1'"
     with closing(sqlite3.connect(src)) as con:
+        [index] = con.execute(f'SELECT * FROM sqlite_master WHERE {unique}').fetchall()
+        [(sql,)] = con.execute("SELECT sql FROM sqlite_master WHERE name = 'workflow_value'").fetchall()
         con.execute('PRAGMA writable_schema = ON')
-        names = [name for name, in con.execute("SELECT name FROM sqlite_master WHERE tbl_name = 'workflow_value' AND type = 'index'")]
-        con.execute("UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master WHERE name = 'workflow_session_listing') WHERE name = ?", names)
+        con.execute(f'DELETE FROM sqlite_master WHERE {unique}')
+        con.execute("UPDATE sqlite_master SET sql = 'CREATE TABLE workflow_value (session, k1, k2, k3, position, value)' WHERE name = 'workflow_value'")
         con.commit()
-    with closing(sqlite3.connect(src)) as con: data = con.execute('SELECT rowid, * FROM workflow_value NOT INDEXED').fetchall()
-    assert data
-    try: store.restore(src)
-    except sqlite3.DatabaseError as error: assert str(src) in str(error)
-    else: assert restored(store)
+    with closing(sqlite3.connect(src)) as con:
+        con.execute('INSERT INTO workflow_value SELECT * FROM workflow_value')
+        con.execute('PRAGMA writable_schema = ON')
+        con.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'workflow_value'", [sql])
+        con.execute('INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)', index)
+        con.commit()
+    refused(store, src, 'src is damaged', src, sqlite3.DatabaseError)
 
 @pytest.mark.parametrize('table', ['workflow_value', 'theirs'])
 def test_hostile_index(store, src, table):
@@ -253,7 +258,7 @@ def test_older_schema(tmp_path, store, src, monkeypatch):
     "A column that its version lacks gets its default, a table is empty; the file itself is not upgraded."
     before = src.read_bytes()
     store.close()
-    internals.add_schema_version(
+    internals.add_sqlite_schema_version(
         monkeypatch, "CREATE TABLE workflow_note (session INTEGER NOT NULL, note TEXT)",
         "CREATE TABLE workflow_later (n INTEGER NOT NULL DEFAULT 7)")
     with Store(tmp_path/'new.db') as new:
