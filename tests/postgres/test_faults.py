@@ -37,7 +37,8 @@ SCRIPTS = str(Path(__file__).with_name('subprocess_scripts.py'))
 
 class Child(processes.Child):
     "A process that runs one function of this folder's subprocess_scripts.py."
-    def __init__(self, name, *args): super().__init__(name, *args, before=(sys.executable, SCRIPTS))
+    def __init__(self, name, *args, prefix=()):
+        super().__init__(name, *args, before=(*prefix, sys.executable, SCRIPTS))
 
 def run(name, *args): return json.loads(Child(name, *args).end()[-1])
 
