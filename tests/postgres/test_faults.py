@@ -36,8 +36,9 @@ def Store(options, **other): return state_store.PostgresWorkflowStateStore(**{**
 SCRIPTS = str(Path(__file__).with_name('subprocess_scripts.py'))
 
 class Child(processes.Child):
-    "A child process that runs one function of subprocess_scripts.py in this folder."
-    def __init__(self, name, *args): super().__init__(name, *args, before=(sys.executable, SCRIPTS))
+    "A process that runs one function of this folder's subprocess_scripts.py."
+    def __init__(self, name, *args, prefix=()):
+        super().__init__(name, *args, before=(*prefix, sys.executable, SCRIPTS))
 
 def run(name, *args): return json.loads(Child(name, *args).end()[-1])
 

@@ -209,7 +209,7 @@ def test_half_open_network_holds_no_session_longer_than_26_seconds(cable, rounds
             for session in ('block', 'lock', 'answer'): store.update_state(F, session, {'n': 0})
             store.update_state(F, 'answer', {'big': 'x' * 50_000_000})
             with store.edit_state(F, 'lock'):
-                children = [Child('hold', there, session, before=prefix) for session in ('block', 'lock', 'answer')]
+                children = [Child('hold', there, session, prefix=prefix) for session in ('block', 'lock', 'answer')]
                 assert children[0].line() == 'holds', children[0].failure()
                 until(lambda: ask(options, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
                 until(lambda: ask(options, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'ClientWrite'"))
