@@ -1780,21 +1780,20 @@ class _ServerErrorContext(_ErrorContext):
             "write % as %25 (for a file, use SQLiteWorkflowStateStore)") from None
         defaults = {one.keyword.decode(): (one.val or b"").decode() for one in psycopg.pq.Conninfo.get_defaults()}
         self.params: dict[str, Any] = defaults | given
-        host, port, address = (str(self.params.get(name) or "") for name in ("host", "port", "hostaddr"))
+        host, port = str(self.params.get("host") or ""), str(self.params["port"])
         if not re.fullmatch("[0-9,]*", port): raise ValueError(f"invalid conninfo: the port must be a number{_ESCAPES}")
         if "@" in host[1:] or "/" in host and host[0] != "/":
             raise ValueError(f"invalid conninfo: the host contains @ or /{_ESCAPES}")
-        database, service = self.params.get("dbname") or self.params["user"], given.get("service")
-        where = f"{host} ({address})" if host and address else host or address or "localhost"
-        if service:  # its file says what is not given here
-            where, database = given.get("host") or given.get("hostaddr") or f"service {service}", given.get("dbname")
-            port = str(given.get("port") or "")
-        self.set_name(where, port, database)
-        super().__init__(self.name, psycopg)
+        super().__init__("", psycopg)
+        if given.get("service"): self.set_name(f"service {given['service']}", {**given, "user": ""})
+        else: self.set_name("localhost", self.params)
 
-    def set_name(self, where: str, port: Any, database: Optional[str]) -> None:
-        parts = f":{port}" if port else "", f"/{database}" if database else ""
-        self.name = f"{where}{parts[0]}{parts[1]}, schema {self.schema}"
+    def set_name(self, where: str, params: dict[str, Any]) -> None:
+        "Name the database by these parameters; `where` stands for a host that is not among them."
+        host, address = params.get("host"), params.get("hostaddr")
+        where = f"{host} ({address})" if host and address and host != address else host or address or where
+        port, database = params.get("port"), params.get("dbname") or params.get("user")
+        self.name = f"{where}{f':{port}' if port else ''}{f'/{database}' if database else ''}, schema {self.schema}"
 
     def explain(self, error: Optional[BaseException]) -> None:
         if isinstance(error, self.driver.Error) and self.name not in str(error) and type(error).__name__ in _HINTS:
@@ -2198,7 +2197,7 @@ class _Postgres:
         _forks.add(self)
         with self.errors, closing(self.connect(self.timeout)) as con:
             if self.errors.params.get("service"):
-                self.errors.set_name(con.info.host, con.info.port, con.info.dbname)
+                self.errors.set_name("localhost", {"port": con.info.port, **con.info.get_parameters()})
             _prepare_server(con, self.schema, self.quoted, self.timeout)
 
     def missing_rights(self) -> str:
@@ -2541,6 +2540,7 @@ class _Transaction:
     session: _Session
     rows: _Rows # those that `find` loaded
     undo_rows: Sequence[Any] = () # the rows of the undo statement that `find` sent along
+    load_ahead = 0 # bytes of state up to which `lock_and_read` also loads all parts
     part_rows: Sequence[Any] = () # the rows of all parts, or one without a path; none: they were not loaded
     names: Optional[Collection[str]] = () # the keys that it loaded; `None`: all of the scope
     metadata_changed = False
@@ -2570,8 +2570,7 @@ class _Transaction:
         flow_id: str, session_id: str,
         names: Optional[Collection[str]] = (), # Keys of the scope whose rows to load; `None`: all
         create: bool = False, # Create it if the options allow that
-        undo: Optional[tuple[str, Sequence[Any]]] = None, # Statement for undo rows; a labelled write reads the newest
-        load_ahead: int = 0 # Load the rows of all parts, too, if the state has at most this many bytes
+        undo: Optional[tuple[str, Sequence[Any]]] = None # Statement for undo rows; a labelled write reads the newest
     ) -> bool: # Whether there is such a session
         options, ids = self.options, (flow_id, session_id)
         number, values = _selection(options.scope, names)
@@ -2579,7 +2578,6 @@ class _Transaction:
         statements: list[tuple[str, Sequence[Any]]] = [(sql, ids if number == 0 else (*values, *ids))]
         if options.undo_label is not None: undo = _NEWEST_UNDO, (options.undo_group, *ids, "".join(options.scope))
         if undo: statements.append(undo)
-        if load_ahead: statements.append((_SELECT_PARTS, (*ids, load_ahead)))
         while True:
             found, *undo_rows = self.lock_and_read(ids, statements)
             self.check_found(ids, found[0][1] if found else 0, create)
@@ -2589,17 +2587,19 @@ class _Transaction:
         id, revision, label, step, latest = found[0][:5]
         self.session = _Session(id, revision, label, step, self.db.change_time(latest))
         self.rows = _rows_from([row[5:] for row in found if row[5] is not None], options.scope, names)
-        self.undo_rows = undo_rows[0] if undo else ()
-        self.part_rows = undo_rows[-1] if load_ahead else ()
+        self.undo_rows = undo_rows[0] if undo_rows else ()
         self.names = names
         return True
 
     def lock_and_read(self, ids: tuple[str, str], statements: list[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
         "The rows of each statement, once nobody else can write to the session."
+        if self.load_ahead: statements = [*statements, (_SELECT_PARTS, (*ids, self.load_ahead))]
         while True:
             lock = self.connection.execute(self.db.LOCK, ids) if self.db.LOCK else None
             found = [result.fetchall() for result in [self.connection.execute(*one) for one in statements]]
-            if lock is None or not found[0] or lock.fetchall(): return found  # else it was created between the two
+            if lock is None or not found[0] or lock.fetchall(): break  # else it was created between the two
+        if self.load_ahead: self.part_rows = found.pop()
+        return found
 
     def check_found(self, ids: tuple[str, str], revision: int, create: bool) -> None:
         if create and not revision and not self.options.create:
@@ -3397,14 +3397,6 @@ def _table_columns(version: int) -> dict[str, list[str]]:
         tables = con.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
         return {table: [name for _, name, *_ in con.execute(f"PRAGMA table_info({table})")] for table, in tables}
 
-def _deleted_revisions() -> int:
-    """A revision that no deleted session had.
-
-    Nothing in the file tells the revisions of deleted sessions. But nobody changed one more often than once a second
-    since 2020, so the seconds since then are above all of them.
-    """
-    return min(_next_time() // 1_000_000 - 1_577_836_800, _MAX_REVISION // 2)
-
 # %% ../nbs/state_store.ipynb #metadata-problems
 def _metadata_problems(flow_id: str, found: list[Any]) -> Iterator[str]:
     for key, value, term in found:
@@ -3667,7 +3659,8 @@ class WorkflowStateStore:
         errors = self._db.errors
         with self._db.write((flow_id, session_id), runs_user_code=True) as connection:
             tx = self._transaction(connection, options)
-            with errors: tx.find(flow_id, session_id, create=True, load_ahead=self._db.LOAD_AHEAD)
+            tx.load_ahead = self._db.LOAD_AHEAD
+            with errors: tx.find(flow_id, session_id, create=True)
             edit = SessionEdit(tx)
             try: yield edit
             finally: edit._ended = True
@@ -4377,10 +4370,9 @@ WHERE id = ?"""
 def _read_session(store: WorkflowStateStore, *ids: str) -> list[list[Any]]:
     return [sorted(rows) for rows in store._db.read_all(*[(sql, ids) for sql in _SELECT_SESSION])]
 
-def _copy_session(source: WorkflowStateStore, target: WorkflowStateStore, flow_id: str, session_id: str) -> int:
-    "The number of copied sessions: 0 if the target has the session already, or if it is gone."
-    session = columns, values, undo, metadata = _read_session(source, flow_id, session_id)
-    if not columns: return 0
+def _check_storable(target: WorkflowStateStore, flow_id: str, session_id: str, session: Iterable[list[Any]]) -> None:
+    "Refuse, with the session's name, what the target can't store."
+    columns, values, undo, _ = session
     label, step = columns[0][:2]
     try:
         target._check(flow_id, session_id, label=label, current_step=step)
@@ -4389,6 +4381,12 @@ def _copy_session(source: WorkflowStateStore, target: WorkflowStateStore, flow_i
     fields = (path for row in undo for path in _Action.unpack(row[8]).fields if path)
     paths = chain((row[:3] for row in values), fields)
     target._check_paths(f"flow {flow_id!r}, session {session_id!r}", paths)
+
+def _copy_session(source: WorkflowStateStore, target: WorkflowStateStore, flow_id: str, session_id: str) -> int:
+    "The number of copied sessions: 0 if the target has the session already, or if it is gone."
+    session = columns, values, undo, metadata = _read_session(source, flow_id, session_id)
+    if not columns: return 0
+    _check_storable(target, flow_id, session_id, session)
     existing = _read_session(target, flow_id, session_id)
     if existing == session: return 0
     with target._db.write((flow_id, session_id)) as connection:
