@@ -2,7 +2,7 @@
 from types import SimpleNamespace
 
 import pytest
-from pages import Server, at, notice, start, to_step, undo_says
+from helpers import Server, expect_clause, notice, upload, open_step, expect_undo
 
 @pytest.fixture
 def hosts(postgres):
@@ -14,14 +14,14 @@ def hosts(postgres):
 def test_what_is_done_on_one_host_is_seen_and_undone_on_the_other(hosts, visit):
     one, two = hosts
     page = visit(SimpleNamespace(url='http://127.0.0.1'))  # of any port: the visitor may ask both
-    start(one, page, step='Review')
+    upload(one, page, step='Review')
     page.keyboard.press('a')
-    undo_says(page, 'Undo: Accept clause 1')
+    expect_undo(page, 'Undo: Accept clause 1')
     page.goto(page.url.replace(one.url, two.url))
-    undo_says(page, 'Undo: Accept clause 1')
+    expect_undo(page, 'Undo: Accept clause 1')
     page.click('#undo')
-    undo_says(page, 'Nothing to undo')
-    at(page, 1)
+    expect_undo(page, 'Nothing to undo')
+    expect_clause(page, 1)
     page.goto(page.url.replace(two.url, one.url))
-    undo_says(page, 'Nothing to undo')
+    expect_undo(page, 'Nothing to undo')
     assert not notice(page).inner_text()
