@@ -101,7 +101,7 @@ def split_text(clause: Clause) -> Any:
 
 def box(name: str, value: str, clause: Clause, **attributes: Any) -> Any:
     "A box that a script saves while the reviewer types."
-    return Textarea("\n" + value, id=name, data_box=name, data_to=clause.at, hx_disabled_elt="unset", autocomplete="off", dir="auto", **attributes)
+    return Textarea("\n" + value, id=name, data_box=name, data_to=clause.at, hx_swap="none", hx_disabled_elt="unset", autocomplete="off", dir="auto", **attributes)
 
 def clause_card(clause: Clause, step: str, is_current: bool) -> Any:
     verdict, comment = clause.note
@@ -234,7 +234,7 @@ def session_page(result: Result, only: str = "all", query: str = "") -> tuple[An
         help_dialog())
 
 def name_box(document: Document) -> Any:
-    return Input(value="" if document.label == rv.UNTITLED else document.label, id="name", data_box="rename", hx_disabled_elt="unset",
+    return Input(value="" if document.label == rv.UNTITLED else document.label, id="name", data_box="rename", hx_swap="none", hx_disabled_elt="unset",
                  dir="auto", aria_label="Name of this session", placeholder=rv.UNTITLED,
                  maxlength=rv.MAX_NAME, autocomplete="off")
 

@@ -15,7 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_BODY, MAX_FIELDS, MAX_URL = 2_000_000, 20, 4_000
+MAX_BODY, MAX_URLENCODED, MAX_FIELDS, MAX_URL = 2_000_000, 1_000_000, 20, 4_000
 SECURITY_HEADERS = {  # nothing from other sites, no inline scripts, no frames
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"}
@@ -46,6 +46,7 @@ def parse_form(content_type: str, body: bytes) -> dict[str, str | Upload]:
 
 def parse_urlencoded(body: bytes) -> list[tuple[str, str | Upload]]:
     check_count(body.count(b"&"))
+    if len(body) > MAX_URLENCODED: raise RefusedError("This is too big.", 413)
     return list(parse_qsl(body.decode("utf-8", errors="replace"), keep_blank_values=True))
 
 def parse_multipart(body: bytes, boundary: bytes) -> list[tuple[str, str | Upload]]:

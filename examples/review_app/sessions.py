@@ -162,13 +162,13 @@ def shared_link(store: WorkflowStateStore, session_id: str, secret: str) -> Sess
 def join(store: WorkflowStateStore, visitor: str, session_id: str, secret: str) -> None:
     "Let a visitor into the session that a link leads to."
     if shared_link(store, session_id, secret).flow_id == own_flow(visitor): return
-    with store.edit_state("visitors", visitor) as me:
-        shared = me.setdefault("shared", {})
-        if len(shared) >= MAX_SHARED and session_id not in shared: raise ReviewError(f"You already take part in {MAX_SHARED} sessions of others. Leave one first.")
-        shared[session_id] = True
+    mine = store.get_state("visitors", visitor, keys=["shared"]).get("shared", {})
+    if len(mine) >= MAX_SHARED and session_id not in mine: raise ReviewError(f"You already take part in {MAX_SHARED} sessions of others. Leave one first.")
     with store.edit_state("shared", session_id) as access:
-        if len(access.get("people", {})) >= MAX_SHARED: raise ReviewError(f"{MAX_SHARED} people have followed this link, and more are not possible.")
-        if access.get("secret") == secret: access["people"][visitor] = True
+        people = access.get("people", {})
+        if len(people) >= MAX_SHARED and visitor not in people: raise ReviewError(f"{MAX_SHARED} people have followed this link, and more are not possible.")
+        if access.get("secret") == secret: people[visitor] = True
+    with store.edit_state("visitors", visitor) as me: me.setdefault("shared", {})[session_id] = True
 
 def leave(store: WorkflowStateStore, visitor: str, session_id: str) -> None:
     with store.edit_state("visitors", visitor) as me: me.get("shared", {}).pop(session_id, None)

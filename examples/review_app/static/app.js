@@ -5,6 +5,8 @@ const find = id => document.getElementById(id);
 const current = () => document.querySelector(".clauses [aria-current=true] .number, .choices [aria-current=true]");
 const notify = text => { find("notice").textContent = text; };
 
+const send = (action, options) => htmx.ajax("POST", action, options).catch(() => {});  // htmx reports errors by events
+
 Object.assign(htmx.config, {
   allowEval: false, includeIndicatorStyles: false, historyEnabled: false,
   responseHandling: [
@@ -25,7 +27,7 @@ function save(box) {
   box.timer = null;
   if (!isDirty(box) || isRefused(box) || box.waiting) return;
   box.waiting = true;
-  htmx.ajax("POST", box.dataset.box, { source: box, swap: "none", values: { to: box.dataset.to ?? "" } });
+  send(box.dataset.box, { source: box, values: { to: box.dataset.to ?? "" } });
 }
 function saveLater(box, milliseconds) {  // not put off by further typing
   box.timer ??= setTimeout(() => save(box), milliseconds);
@@ -47,6 +49,7 @@ on("htmx:configRequest", event => {
   const { elt, parameters } = event.detail;
   if (elt.dataset.box === undefined) return;
   elt.sent = elt.value;
+  delete parameters[elt.name];
   Object.assign(parameters, { value: elt.value, was: elt.defaultValue });
 });
 on("htmx:beforeRequest", event => {  // its answer would replace a box whose text the server does not have
@@ -139,7 +142,7 @@ on("click", event => {
   const button = event.target.closest("[data-action]");
   if (!button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  htmx.ajax("POST", button.dataset.action, { source: "#page", values: { to: button.dataset.to } });
+  send(button.dataset.action, { source: "#page", values: { to: button.dataset.to } });
 });
 
 // -- where the reviewer is: focus, address, what is in view
@@ -160,7 +163,7 @@ on("htmx:afterSettle", event => {
 addEventListener("pagehide", () => { sessionStorage.focus = document.activeElement.id; });
 on("DOMContentLoaded", () => {
   const before = document.referrer.startsWith(new URL(".", location)) && find(sessionStorage.focus);
-  if (before) before.focus({ preventScroll: true });
+  if (before) (before.closest(".find") ? current() ?? before : before).focus({ preventScroll: true });
   showCurrent();
   showState();
   showTimes();
@@ -233,7 +236,7 @@ function closeText() {
   const box = find("text");
   save(box);
   whenDone(() => {  // shows the text as it is stored
-    if (!isRefused(box) || !isDirty(box)) htmx.ajax("POST", "go", { source: "#page", values: { to: find("at").value } });
+    if (!isRefused(box) || !isDirty(box)) send("go", { source: "#page", values: { to: find("at").value } });
   });
 }
 
