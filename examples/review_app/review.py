@@ -4,7 +4,7 @@ A review is two kinds of sessions, so that looking at a clause does not change t
 
 flow review/OWNER, the document. Each change has a label and can be undone; nothing else is written here.
     state          progress: [clauses with a verdict, all clauses], for the list of sessions
-    step counts    pages: for each page of clauses [clauses, accepted, rejected, commented]
+    step counts    clauses, accepted, rejected, commented: how many each page has, in four lists
     step text/7    clauses: [[id, text], ...], the clauses of page 7 in their order
     step notes/7   for each clause of page 7 that has one, by its id: {"verdict": ..., "comment": ...}
 
@@ -17,9 +17,10 @@ A page has 20 clauses when the document is uploaded. A click reads and writes on
 import codecs
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -52,10 +53,12 @@ class Note(NamedTuple):
     verdict: str = "open"
     comment: str = ""
 
+NO_NOTE, NOTE_KEYS = Note(), {*Note._fields}
+
 def read_file(name: str, data: bytes) -> list[tuple[str, Note]]:
     "The clauses of an uploaded file. The texts, joined, are the text of the file."
     text = decode(data)
-    clauses = read_jsonl(text) if name.lower().endswith((".jsonl", ".ndjson")) else [(part, Note()) for part in paragraphs(text)]
+    clauses = read_jsonl(text) if name.lower().endswith((".jsonl", ".ndjson")) else [(part, NO_NOTE) for part in paragraphs(text)]
     if len(clauses) > MAX_CLAUSES: raise ReviewError(f"The text has {len(clauses):,} clauses. At most {MAX_CLAUSES:,} are possible.")
     return clauses
 
@@ -114,18 +117,21 @@ def start_session(store: WorkflowStateStore, flow_id: str, name: str, data: byte
         s.label = one_line(name)
         for page, part in enumerate(pages):
             s.step(f"text/{page}")["clauses"] = [[str(i), text] for i, (text, _) in enumerate(part)]
-            s.step(f"notes/{page}").update({str(i): note._asdict() for i, (_, note) in enumerate(part) if note != Note()})
+            s.step(f"notes/{page}").update({str(i): note._asdict() for i, (_, note) in enumerate(part) if note != NO_NOTE})
         counts = [count([note for _, note in part]) for part in pages]
-        s.step("counts")["pages"] = counts
-        s.state["progress"] = progress(counts)
+        s.step("counts").update({kind: [numbers[kind] for numbers in counts] for kind in COUNTED})
+        s.state["progress"] = progress(s.step("counts"))
     return session_id
 
-def count(notes: list[Note]) -> list[int]:
-    verdicts = [note.verdict for note in notes]
-    return [len(notes), verdicts.count("accepted"), verdicts.count("rejected"), sum(bool(note.comment) for note in notes)]
+COUNTED = ("clauses", "accepted", "rejected", "commented")
 
-def progress(counts: list[list[int]]) -> list[int]:
-    return [sum(accepted + rejected for _, accepted, rejected, _ in counts), sum(clauses for clauses, *_ in counts)]
+def count(notes: list[Note]) -> dict[str, int]:
+    "The counts of one page."
+    verdicts = [note.verdict for note in notes]
+    return {"clauses": len(notes), "accepted": verdicts.count("accepted"), "rejected": verdicts.count("rejected"),
+            "commented": sum(bool(note.comment) for note in notes)}
+
+def progress(counts: dict[str, list[int]]) -> list[int]: return [sum(counts["accepted"]) + sum(counts["rejected"]), sum(counts["clauses"])]
 
 
 # -- a document
@@ -145,12 +151,12 @@ class Document:
         session = self._read(None if whole else page)
         self.label, self.revision, self.history = session.label or UNTITLED, session.revision, session.history()
         self.size = session.state_size_bytes
-        self.counts: list[list[int]] = session.step("counts").get("pages", [])
+        self.counts: dict[str, list[int]] = session.step("counts")
         if not is_counts(self.counts): raise NotFoundError(UNREADABLE)
         self.texts: dict[int, list[list[str]]] = {}
         self.notes: dict[int, dict[str, Note]] = {}
         self._changed: set[int] = set()
-        for i in range(len(self.counts)) if whole else [page]: self._keep(i, session)
+        for i in range(len(self.counts["clauses"])) if whole else [page]: self._keep(i, session)
         self.at = self.find(at)
 
     # reading
@@ -161,9 +167,9 @@ class Document:
         return session
 
     def _keep(self, page: int, session: SessionSnapshot) -> None:
-        if page >= len(self.counts): return
+        if page >= len(self.counts["clauses"]): return
         clauses, notes = session.step(f"text/{page}").get("clauses", []), session.step(f"notes/{page}")
-        if not is_page(clauses, notes) or len(clauses) != self.counts[page][0]: raise NotFoundError(UNREADABLE)
+        if not is_page(clauses, notes) or len(clauses) != self.counts["clauses"][page]: raise NotFoundError(UNREADABLE)
         self.texts[page], self.notes[page] = clauses, {id: Note(**note) for id, note in notes.items()}
 
     def _page(self, page: int) -> list[list[str]]:
@@ -176,7 +182,7 @@ class Document:
 
     def note(self, at: str) -> Note:
         page, id = parse_address(at)
-        return self.notes[page].get(str(id), Note())
+        return self.notes[page].get(str(id), NO_NOTE)
 
     @property
     def clauses(self) -> int: return progress(self.counts)[1]
@@ -185,15 +191,17 @@ class Document:
 
     def total(self, only: str) -> int:
         "How many clauses a filter shows."
-        clauses, accepted, rejected, commented = map(sum, zip(*self.counts))
-        return {"all": clauses, "open": clauses - accepted - rejected, "accepted": accepted, "rejected": rejected, "commented": commented}[only]
+        if only == "all": return self.clauses
+        return self.clauses - self.done if only == "open" else sum(self.counts[only])
 
     # places
+    def _filled(self) -> list[int]: return [page for page, clauses in enumerate(self.counts["clauses"]) if clauses]
+
     def find(self, at: str) -> str:
         "The address of an existing clause: `at` itself if it exists, else one near it."
         wanted_page, wanted = parse_address(at)
-        filled = [i for i, (clauses, *_) in enumerate(self.counts) if clauses]
-        page = max((i for i in filled if i <= wanted_page), default=filled[0])
+        filled = self._filled()
+        page = filled[max(bisect_right(filled, wanted_page) - 1, 0)]
         ids = [int(id) for id, _ in self._page(page)]
         if page < wanted_page: return f"{page}-{ids[-1]}"  # the other page has no clauses any more
         return f"{page}-{max((i for i in ids if i <= wanted), default=ids[0])}"
@@ -205,21 +213,19 @@ class Document:
 
     def number(self, at: str) -> int:
         page, i = self._position(at)
-        return sum(clauses for clauses, *_ in self.counts[:page]) + i + 1
+        return sum(self.counts["clauses"][:page]) + i + 1
 
     def address(self, number: int) -> str:
         "The address of a clause by its number. A number that is too small or too large gives the first or the last one."
-        left = min(max(number, 1), self.clauses)
-        for page, (clauses, *_) in enumerate(self.counts):
-            if left <= clauses: return f"{page}-{self._page(page)[left - 1][0]}"
-            left -= clauses
-        raise AssertionError("the counts of the pages do not add up")
+        number = min(max(number, 1), self.clauses)
+        ends = list(accumulate(self.counts["clauses"]))
+        page = bisect_left(ends, number)
+        return f"{page}-{self._page(page)[number - ends[page] - 1][0]}"
 
     def page_start(self, at: str, pages: int) -> str:
         "The address of the first clause that many pages further, or `at` if there is no such page."
-        page = parse_address(at)[0]
-        filled = [i for i, (clauses, *_) in enumerate(self.counts) if clauses]
-        i = filled.index(page) + pages
+        filled = self._filled()
+        i = filled.index(parse_address(at)[0]) + pages
         return f"{filled[i]}-" if 0 <= i < len(filled) else at
 
     def clause(self, at: str) -> Clause:
@@ -229,18 +235,24 @@ class Document:
     def page(self, at: str) -> list[Clause]:
         "The clauses of the page on which `at` is."
         page = parse_address(at)[0]
-        first = sum(clauses for clauses, *_ in self.counts[:page]) + 1
-        return [Clause(f"{page}-{id}", first + i, text, self.note(f"{page}-{id}")) for i, (id, text) in enumerate(self._page(page))]
+        return list(self._numbered(page, sum(self.counts["clauses"][:page]) + 1))
+
+    def _numbered(self, page: int, first: int) -> Iterator[Clause]:
+        for number, (id, text) in enumerate(self._page(page), first):
+            yield Clause(f"{page}-{id}", number, text, self.notes[page].get(id, NO_NOTE))
 
     def matching(self, query: str = "", only: str = "all") -> Iterator[Clause]:
         "The clauses that a search and a filter show. The document has to be read with `whole=True`."
-        for page, (clauses, *_) in enumerate(self.counts):
-            if clauses: yield from (clause for clause in self.page(f"{page}-") if matches(clause, query.casefold(), only))
+        query, first = query.casefold(), 1
+        for page, clauses in enumerate(self.counts["clauses"]):
+            yield from (clause for clause in self._numbered(page, first) if matches(clause, query, only))
+            first += clauses
 
     def next_open(self) -> str:
         "The next clause without a verdict, from the start again after the end."
         page, i = self._position(self.at)
-        open_pages = [p for p, (clauses, accepted, rejected, _) in enumerate(self.counts) if clauses > accepted + rejected]
+        counts = zip(*(self.counts[kind] for kind in ("clauses", "accepted", "rejected")))
+        open_pages = [p for p, (clauses, accepted, rejected) in enumerate(counts) if clauses > accepted + rejected]
         if not open_pages: raise ReviewError("All clauses have a verdict.")
         def first_open(p: int, after: int = -1) -> str | None:
             return next((f"{p}-{id}" for id, _ in self._page(p)[after + 1:] if self.note(f"{p}-{id}").verdict == "open"), None)
@@ -252,7 +264,7 @@ class Document:
     def set_note(self, at: str, note: Note) -> None:
         page, id = parse_address(at)
         if note == self.note(at): return
-        if note == Note(): del self.notes[page][str(id)]
+        if note == NO_NOTE: del self.notes[page][str(id)]
         else: self.notes[page][str(id)] = note
         self._touch(page)
 
@@ -277,7 +289,7 @@ class Document:
 
     def _touch(self, page: int) -> None:
         self._changed.add(page)
-        self.counts[page] = count([self.note(f"{page}-{id}") for id, _ in self._page(page)])
+        for kind, number in count([self.note(f"{page}-{id}") for id, _ in self._page(page)]).items(): self.counts[kind][page] = number
 
     def save(self, label: str, group: str | None = None) -> bool:
         "Write what was changed as one action that can be undone. `StaleSessionError` if the session is no longer as it was read."
@@ -289,7 +301,7 @@ class Document:
                 for id in list(notes):
                     if id not in self.notes[page]: del notes[id]
                 notes.update({id: note._asdict() for id, note in self.notes[page].items()})
-            s.step("counts")["pages"] = self.counts
+            s.step("counts").update(self.counts)
             s.state["progress"] = progress(self.counts)
         self.revision = s.revision
         self._changed.clear()
@@ -303,17 +315,18 @@ def parse_address(at: str) -> tuple[int, int]:
 # Other programs can write into the database too, so these check what it holds.
 UNREADABLE = "This session can't be shown: another program or another version of this app has written it."
 
-def is_counts(value: Any) -> bool:
-    def is_count(part: Any) -> bool: return isinstance(part, list) and len(part) == 4 and all(type(n) is int and 0 <= n <= MAX_CLAUSES for n in part)
-    return isinstance(value, list) and all(map(is_count, value)) and sum(clauses for clauses, *_ in value) > 0
+def is_counts(counts: dict[str, Any]) -> bool:
+    def is_list(numbers: Any) -> bool: return isinstance(numbers, list) and {*map(type, numbers)} == {int} and 0 <= min(numbers) and max(numbers) <= MAX_CLAUSES
+    lists = [counts.get(kind) for kind in COUNTED]
+    return all(map(is_list, lists)) and len({*map(len, lists)}) == 1 and sum(counts["clauses"]) > 0  # type: ignore[arg-type]
 
 def is_page(clauses: Any, notes: dict[str, Any]) -> bool:
-    def is_id(id: Any) -> bool: return isinstance(id, str) and re.fullmatch("[0-9]{1,9}", id) is not None
-    def is_clause(part: Any) -> bool: return isinstance(part, list) and len(part) == 2 and is_id(part[0]) and isinstance(part[1], str)
-    def is_note(note: Any) -> bool:
-        return (isinstance(note, dict) and note.keys() == {"verdict", "comment"} and note["verdict"] in FILTERS[1:4]
-                and isinstance(note["comment"], str))
     return isinstance(clauses, list) and all(map(is_clause, clauses)) and all(is_id(id) and is_note(note) for id, note in notes.items())
+
+def is_clause(value: Any) -> bool: return isinstance(value, list) and len(value) == 2 and is_id(value[0]) and isinstance(value[1], str)
+def is_id(value: Any) -> bool: return isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10
+def is_note(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == NOTE_KEYS and value["verdict"] in FILTERS[1:4] and isinstance(value["comment"], str)
 
 def is_deleted(current_step: str | None) -> bool: return current_step == "deleted"
 

@@ -10,7 +10,7 @@ def server(tmp_path_factory):
     server.stop()
 
 @pytest.fixture
-def own_server(tmp_path):
+def killable_server(tmp_path):
     "An app that the test may kill."
     from helpers import Server
     server = Server(tmp_path/'review.db').start()

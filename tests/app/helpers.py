@@ -115,7 +115,7 @@ def stored_session(server, page):
 def stored_notes(server, page):
     "The verdicts and comments that are stored, in the order of the clauses."
     session = stored_session(server, page)
-    pages = range(len(session.step('counts')['pages']))
+    pages = range(len(session.step('counts')['clauses']))
     return [session.step(f'notes/{p}')[id] for p in pages for id, _ in session.step(f'text/{p}')['clauses'] if id in session.step(f'notes/{p}')]
 
 def stored(server, page):

@@ -21,26 +21,26 @@ def type_steadily(page, letters):
         expect(page.locator('#state')).not_to_have_text('Saving…')
         yield letters[:i]
 
-def test_steady_typing_loses_at_most_two_seconds(own_server, visit):
-    page = visit(own_server)
+def test_steady_typing_loses_at_most_two_seconds(killable_server, visit):
+    page = visit(killable_server)
     page.clock.install()
-    upload(own_server, page, step='Review')
+    upload(killable_server, page, step='Review')
     page.click('#comment')
     most = 2000 // STEP
     for typed in type_steadily(page, 'a remark that is typed without any pause'):
-        assert typed[:-most].strip() == comment(own_server, page)[:max(len(typed) - most, 0)].strip()
-    saved = comment(own_server, page)
-    own_server.kill()
-    assert 30 < len(saved) and comment(own_server, page) == saved
-    own_server.start()
+        assert typed[:-most].strip() == comment(killable_server, page)[:max(len(typed) - most, 0)].strip()
+    saved = comment(killable_server, page)
+    killable_server.kill()
+    assert 30 < len(saved) and comment(killable_server, page) == saved
+    killable_server.start()
     page.clock.run_for(10_000)
     expect_state(page, 'Saved.')  # what was not saved is sent again
-    assert comment(own_server, page) == 'a remark that is typed without any pause'
+    assert comment(killable_server, page) == 'a remark that is typed without any pause'
     expect_undo(page, 'Undo: Comment on clause 1')
     page.keyboard.press('Escape')
     page.keyboard.press('u')
     expect_undo(page, 'Nothing more to undo')
-    assert comment(own_server, page) == ''
+    assert comment(killable_server, page) == ''
 
 def test_the_page_says_at_once_that_something_is_not_saved(server, visit):
     page = visit(server)
@@ -73,9 +73,9 @@ def test_leaving_and_coming_back_shows_what_was_typed_and_it_is_saved(server, vi
     expect(page.locator('#title')).to_contain_text(': split')
     assert comment(server, page) == 'typed just before leaving, and before a link'
 
-def test_what_was_typed_while_the_server_was_down_is_saved_when_it_is_back(own_server, visit):
-    page = upload(own_server, visit(own_server), step='Review')
-    own_server.kill()
+def test_what_was_typed_while_the_server_was_down_is_saved_when_it_is_back(killable_server, visit):
+    page = upload(killable_server, visit(killable_server), step='Review')
+    killable_server.kill()
     page.keyboard.press('c')
     page.keyboard.type('typed too early')
     page.keyboard.press('Escape')
@@ -84,10 +84,10 @@ def test_what_was_typed_while_the_server_was_down_is_saved_when_it_is_back(own_s
     page.keyboard.press('a')  # would take the box away: it is not sent while the comment can't be saved
     expect_clause(page, 1)
     expect(page.locator('#comment')).to_have_value('typed too early')
-    own_server.start()
+    killable_server.start()
     expect_state(page, 'Saved.')
     expect(notice(page)).to_be_empty()
-    assert comment(own_server, page) == 'typed too early'
+    assert comment(killable_server, page) == 'typed too early'
     page.keyboard.press('a')
     expect_clause(page, 2)
     expect(page.locator('.note')).to_have_text('typed too early')
@@ -110,21 +110,21 @@ def test_leaving_with_something_that_cannot_be_saved_asks_first(server, visit):
     visit.problems.clear()
 
 @pytest.mark.parametrize('key', ['a', 'r', 'u', 'Shift+u', 'j'])
-def test_a_server_killed_in_the_middle_of_a_click_leaves_a_whole_session(own_server, visit, key):
-    page = upload(own_server, visit(own_server), step='Review')
+def test_a_server_killed_in_the_middle_of_a_click_leaves_a_whole_session(killable_server, visit, key):
+    page = upload(killable_server, visit(killable_server), step='Review')
     for _ in range(3): page.keyboard.press('a')
     expect_clause(page, 4)
     page.keyboard.press('u')
     expect_clause(page, 3)
     page.keyboard.press(key)
-    own_server.kill()
+    killable_server.kill()
     page.wait_for_timeout(0)
-    session = stored_session(own_server, page)
-    verdicts = [note['verdict'] for note in stored_notes(own_server, page)]
+    session = stored_session(killable_server, page)
+    verdicts = [note['verdict'] for note in stored_notes(killable_server, page)]
     last = session.history().undo[0].label
     assert (len(verdicts), last) in [(2, 'Accept clause 2'), (3, 'Accept clause 3'), (3, 'Reject clause 3'), (1, 'Accept clause 1')]
-    assert session.state['progress'] == [len(verdicts), 30] and session.step('counts')['pages'][0][0] == 20
-    own_server.start()
+    assert session.state['progress'] == [len(verdicts), 30] and session.step('counts')['clauses'] == [20, 10]
+    killable_server.start()
     page.on('dialog', lambda dialog: None)
     page.reload()
     visit.problems.clear()

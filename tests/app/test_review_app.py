@@ -81,8 +81,8 @@ def test_the_whole_path(server, visit, tmp_path):
     page.click('text=Lease, 3 Elm Street')
     expect(page.locator('.steps [aria-current]')).to_have_text('3. Export')
 
-def test_a_killed_server_goes_on_at_the_same_clause_with_the_same_undo_list(own_server, visit):
-    page = upload(own_server, visit(own_server), step='Review')
+def test_a_killed_server_goes_on_at_the_same_clause_with_the_same_undo_list(killable_server, visit):
+    page = upload(killable_server, visit(killable_server), step='Review')
     for number, key in enumerate('arar', 1):
         page.keyboard.press(key)
         expect_clause(page, number + 1)
@@ -90,10 +90,10 @@ def test_a_killed_server_goes_on_at_the_same_clause_with_the_same_undo_list(own_
     expect_clause(page, 4)
     page.keyboard.press('k')
     expect_clause(page, 3)
-    own_server.kill()
+    killable_server.kill()
     page.keyboard.press('a')
     expect(notice(page)).to_contain_text('Your last click may not be saved')
-    own_server.start()
+    killable_server.start()
     page.reload()
     expect_clause(page, 3)
     expect_undo(page, 'Undo: Accept clause 3')
@@ -103,8 +103,8 @@ def test_a_killed_server_goes_on_at_the_same_clause_with_the_same_undo_list(own_
     expect_undo(page, 'Undo: Accept clause 1')
     page.keyboard.press('Shift+U')
     expect_undo(page, 'Undo: Reject clause 2')
-    assert stored(own_server, page)[1] == ['accepted', 'rejected']
-    page.goto(own_server.url)
+    assert stored(killable_server, page)[1] == ['accepted', 'rejected']
+    page.goto(killable_server.url)
     page.click('.sessions a')
     expect(page.locator('.steps [aria-current]')).to_have_text('2. Review')
     expect_clause(page, 2)
