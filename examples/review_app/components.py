@@ -212,8 +212,7 @@ def local_button(id: str, text: str, key: str) -> Any:
     return Button(Span(text), key_hint(key), id=id, aria_keyshortcuts=key)
 
 def undo_button(name: str, label: Any, keys: str) -> Any:
-    return Button(Span("↶" if name == "undo" else "↷", aria_hidden="true", cls="icon"), label, " ", Small("in all steps"), key_hint(keys),
-                  id=name, hx_post=name, aria_keyshortcuts=keys, data_name=name.title())
+    return Button(label, " ", Small("in all steps"), key_hint(keys), id=name, hx_post=name, aria_keyshortcuts=keys, data_name=name.title())
 
 def session_page(result: Result, only: str = "all", query: str = "") -> tuple[Any, ...]:
     document, step = result.document, result.step
