@@ -101,7 +101,9 @@ def wait_until(page, condition):
         page.wait_for_timeout(50)
     raise AssertionError(f'not true after 10 s: {condition}')
 
-def wait_for_answers(page): wait_until(page, "!document.querySelector('.htmx-request, .htmx-settling') && document.querySelector('#state')?.textContent !== 'Saving…'")
+def wait_for_answers(page):
+    expect(page.locator('.htmx-request, .htmx-settling')).to_have_count(0)
+    expect(page.locator('#state')).not_to_have_text('Saving…')
 
 def session_url(page): return re.match(r'.*/s/[^/]+/', page.url)[0]
 
