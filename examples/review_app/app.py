@@ -50,13 +50,15 @@ store = open_store(DB)  # one for each process, shared by all of its threads
 key = secret_key(DB)
 private_links = URLSafeSerializer(key, salt="private link")
 files = Files(HERE/"static")
+sessions.purge_all(store)
 
-def unavailable(request: Request, error: Exception) -> Response:
+def unavailable(request: Request, error: Exception) -> FtResponse:
     "The store failed: the database is down, its disk is full, or another process holds it for too long. Visitors do not see the details."
     logging.getLogger("uvicorn.error").error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, " ".join(str(error).split()))
     message = UNKNOWN if isinstance(error, CommitUnknownError) else UNAVAILABLE
-    if "hx-request" in request.headers: return PlainTextResponse(message, 503)
-    return PlainTextResponse(message, 503, {"Retry-After": "60"})
+    link = request.url.path if request.method == "GET" else "/"
+    page = html.notice(message) if "hx-request" in request.headers else html.full_page("Not available", html.notice(message, link, "Try again"))
+    return FtResponse(page, status_code=503, headers={"Retry-After": "60"})
 
 fh_cfg.indent = False  # the white space of a clause is kept, so none may be added to it
 web = FastHTML(

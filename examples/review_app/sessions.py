@@ -130,6 +130,11 @@ def purge(store: WorkflowStateStore, flow_id: str, kept: timedelta = KEPT) -> No
             store.delete_session("shared", s.session_id)
             store.delete_session(flow_id.replace("review/", "view/", 1), s.session_id)
 
+def purge_all(store: WorkflowStateStore) -> None:
+    "Do so for all visitors, also for those who do not come back."
+    for flow_id in store.list_flows():
+        if flow_id.startswith("review/"): purge(store, flow_id)
+
 # -- visitors, and sessions that they share
 
 def name_of(store: WorkflowStateStore, visitor: str) -> str:

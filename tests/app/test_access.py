@@ -370,7 +370,7 @@ def test_text_that_runs_from_right_to_left_does_so(server, visit):
     assert direction('.sessions a') == 'rtl'
 
 @pytest.mark.parametrize('who', PEOPLE)
-def test_text_with_hard_line_ends_is_wrapped_anew_on_a_phone_alone(server, visit, who):
+def test_text_with_hard_line_ends_is_wrapped_again_only_on_a_phone(server, visit, who):
     page = upload(server, visit(server, **PEOPLE[who]), WRAPPED + '\n\n' + WRAPPED.replace('\n', ' ') + '\n\n- milk\n- eggs\n- bread', step='Review')
     lines = page.evaluate("[...document.querySelectorAll('.text')].map(p => { const r = document.createRange(); r.selectNodeContents(p); return new Set([...r.getClientRects()].map(r => r.top)).size })")
     assert lines[2] == 3
