@@ -1,206 +1,260 @@
-"The web side of the review: pages, routes and cookies. What a click does is in review.py."
-import json, os, re, secrets
+"""The web side of the review app: routes, cookies, and what an error of the store looks like.
+
+What a click does is in review.py, who has which sessions in sessions.py, the HTML in components.py, and limits for hostile requests in middleware.py."""
+import logging
+import os
+import secrets
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from fasthtml.common import *
-from python_multipart.exceptions import FormParserError
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from fasthtml.common import FastHTML, FtResponse, Link, Meta, Redirect, Script, fh_cfg
+from itsdangerous import BadSignature, URLSafeSerializer
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
-from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, StaleSessionError, UndoConflictError, WorkflowStateStore
+from cjm_workflow_state.state_store import CommitUnknownError, SQLiteWorkflowStateStore, StaleSessionError, UndoConflictError, WorkflowStateStore
+
+from . import components as html
 from . import review as rv
+from . import sessions
+from .middleware import Files, Middleware, Upload
+from .review import BOXES, ConflictError, Document, NotFoundError, Result, ReviewError, View
 
 HERE = Path(__file__).parent
-SAMPLES, LISTED = {name: HERE.parents[1]/name for name in ("LICENSE", "README.md", "CONTRIBUTING.md")}, 10  # LISTED: sessions on one page
+FOUND_PER_PAGE = 25
+STALE = "This session was changed in another tab or window, or by a click whose answer got lost, so this click did nothing."
+UNAVAILABLE = "The server can't save or read anything at the moment. Try again in a minute."
+UNKNOWN = "The server does not know whether this was saved. Reload the page to see."
 
-def open_store(db) -> WorkflowStateStore:
-    "A file for one machine, or the address of a server for several."
-    if not db.startswith("postgresql://"): return SQLiteWorkflowStateStore(db)
+def open_store(db: str) -> WorkflowStateStore:
+    "A file for one machine, or the address of a PostgreSQL server for several. Nobody should wait longer than `timeout` for a click."
+    if "://" not in db: return SQLiteWorkflowStateStore(db, timeout=5, max_undo_bytes=1_000_000)
     from cjm_workflow_state.state_store import PostgresWorkflowStateStore
-    return PostgresWorkflowStateStore(db)
-def secret_key(db):
-    "The key that signs the cookies: REVIEW_KEY, which all hosts have to share; for a file, made once beside it, readable by its owner alone."
+    return PostgresWorkflowStateStore(db, timeout=3, max_undo_bytes=1_000_000)
+
+def secret_key(db: str) -> str:
+    "The key that signs the cookies: REVIEW_KEY, which all hosts have to share, or for a file one that is created beside it."
     if os.environ.get("REVIEW_KEY") or "://" in db: return os.environ["REVIEW_KEY"]
     path = Path(db).with_suffix(".key")
-    with suppress(FileExistsError), open(path, "x", opener=lambda *file: os.open(*file, 0o600)) as file: file.write(secrets.token_hex(32))
+    def private(*file: Any) -> int: return os.open(*file, 0o600)
+    with suppress(FileExistsError), open(path, "x", opener=private) as file: file.write(secrets.token_hex(32))
     return path.read_text()
 
-FORMS, NO_FORM = ("application/x-www-form-urlencoded", "multipart/form-data"), ("This is no form.", 415)
-HEADERS = {"X-Content-Type-Options": "nosniff",  # of every answer: nothing from anywhere else, no inline scripts, no frames, no guesses
-    "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"}
-def refusal(method, headers):
-    "What to say to what no page of this app sends, before anything of it is read or kept."
-    length, host = headers.get("content-length", "0"), headers.get("host", "")
-    if "transfer-encoding" in headers or not length.isdecimal() or int(length) > 2 * rv.MAX_BYTES: return "This is too big: at most 1 MB of text.", 413
-    if method == "POST" and headers.get("origin", "//" + host).rpartition("//")[2] != host: return "This came from a page of another site.", 403
-    if method == "POST" and not headers.get("content-type", "").startswith(FORMS): return NO_FORM
+DB = os.environ.get("REVIEW_DB", "review_app.db")
+PUBLIC_URL = os.environ.get("REVIEW_URL", "").rstrip("/")
+store = open_store(DB)  # one for each process, shared by all of its threads
+key = secret_key(DB)
+private_links = URLSafeSerializer(key, salt="private link")
+files = Files(HERE/"static")
+sessions.purge_all(store)
 
-store = open_store(DB := os.environ.get("REVIEW_DB", "review_app.db"))  # one for each process, shared by all of its threads
-for flow_id in store.list_flows(): rv.purge(store, flow_id)
+def unavailable(request: Request, error: Exception) -> FtResponse:
+    "The store failed: the database is down, its disk is full, or another process holds it for too long. Visitors do not see the details."
+    logging.getLogger("uvicorn.error").error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, " ".join(str(error).split()))
+    message = UNKNOWN if isinstance(error, CommitUnknownError) else UNAVAILABLE
+    link = request.url.path if request.method == "GET" else "/"
+    page = html.notice(message) if "hx-request" in request.headers else html.full_page("Not available", html.notice(message, link, "Try again"))
+    return FtResponse(page, status_code=503, headers={"Retry-After": "60"})
 
-fh_cfg.indent = False  # white space in a clause's text is kept, so none may be added to it
+fh_cfg.indent = False  # the white space of a clause is kept, so none may be added to it
 web = FastHTML(
     title="Review", default_hdrs=False, canonical=False, htmlkw={"lang": "en"},
     hdrs=[Meta(charset="utf-8"), Meta(name="viewport", content="width=device-width, initial-scale=1"),
-          Link(rel="icon", href="data:,"), Link(rel="stylesheet", href="/static/style.css"),
-          Script(src="/static/htmx.min.js", defer=True), Script(src="/static/app.js", defer=True)],
-    # Every button sends the revision that the page shows, and waits for its turn: ten quick clicks are ten actions, in order.
-    hx_include="#revision", hx_sync="#page:queue all", hx_target="#page", hx_disabled_elt="#comment",
-    routes=[Mount("/static", StaticFiles(directory=HERE/"static"))], exception_handlers={FormParserError: lambda *_: PlainTextResponse(*NO_FORM)},
-    session_cookie="review", secret_key=secret_key(DB), same_site="lax")
+          Link(rel="icon", href="data:,"), Link(rel="stylesheet", href=files.url("style.css")),
+          Script(src=files.url("htmx.min.js"), defer=True), Script(src=files.url("app.js"), defer=True)],
+    # Each button sends the position that the page shows, and waits for its turn: ten quick clicks are ten actions, in order.
+    hx_include="#position input", hx_sync="#page:queue all", hx_target="#page", hx_disabled_elt="#page textarea",
+    exception_handlers={store.Error: unavailable},
+    session_cookie="review", secret_key=key, same_site="lax")
+app = Middleware(web, files, frozenset({PUBLIC_URL} - {""}))
 
-async def app(scope, receive, send):
-    async def answer(message):
-        if message["type"] == "http.response.start":
-            cache = "max-age=600" if scope["path"].startswith("/static/") else "no-store"  # keys work once the scripts are there
-            MutableHeaders(scope=message).update({**HEADERS, "Cache-Control": cache})
-        await send(message)
-    refused = scope["type"] == "http" and refusal(scope["method"], Headers(scope=scope))
-    await (PlainTextResponse(*refused) if refused else web)(scope, receive, answer)
-def flow_of(session):
-    "Each visitor's sessions are a flow of their own, named in the signed cookie: nobody else's can be asked for, whatever the address says."
-    if "visitor" not in session: session["visitor"] = str(uuid4())
-    return f"review/{session['visitor']}"
+def visitor_of(request: Request) -> str:
+    "The visitor's id, from the signed cookie."
+    return request.session.setdefault("visitor", str(uuid4()))
+
+def public_url(request: Request) -> str: return PUBLIC_URL or str(request.base_url).rstrip("/")
+
+def text_field(request: Request, name: str) -> str:
+    value = request.scope["form"].get(name, "")
+    return value.replace("\r\n", "\n") if isinstance(value, str) else ""
+
+def number_field(request: Request, name: str) -> int:
+    value = text_field(request, name)
+    if not (value.isascii() and value.isdecimal() and len(value) <= 15): raise ReviewError("This click was incomplete, so it did nothing. Reload the page.")
+    return int(value)
+
+def parameter(request: Request, name: str, allowed: list[str] | None = None) -> str:
+    value = request.query_params.get(name, "")
+    return value if allowed is None or value in allowed else allowed[0]
+
+def number_parameter(request: Request, name: str) -> int:
+    value = parameter(request, name)
+    return int(value) if value.isascii() and value.isdecimal() and len(value) <= 9 else 0
+
 
 # -- the list of sessions
-STALE = "This session was changed in another tab or window, or by a click whose answer got lost, so nothing was done here."
-def row(summary, n):
-    label, address = summary.label or rv.UNTITLED, f"/s/{summary.session_id}/"
-    fields = Hidden(summary.revision, name="revision"), Hidden(n, name="n")
-    post = lambda action, text: Form(*fields, Button(text, cls="quiet", aria_label=f"{text}: {label}"), method="post", action=address + action)
-    if rv.is_deleted(summary): return Li(P(Strong(label, dir="auto"), " is deleted, for good in a day."), post("put-back", "Put back"), cls="deleted")
-    where = Small(f"At {summary.current_step or rv.STEPS[0]} · {summary.updated_at} UTC")
-    return Li(Div(A(label, href=address, dir="auto"), progress(*rv.progress(store, summary)), where), post("delete", "Delete"))
 
-def home(flow, n=0, error=None):
-    rv.purge(store, flow)
-    n, count = max(n, 0), store.count_sessions(flow)
-    sessions = store.list_sessions(flow, limit=LISTED, offset=n * LISTED)
-    pages = [A("← Newer", href=f"/?n={n - 1}")] * bool(n) + [A("Older →", href=f"/?n={n + 1}")] * ((n + 1) * LISTED < count)
-    new = Form(H2("Review a document"),
-        Label("Text file, 1 MB at most", Input(type="file", name="file", accept="text/*,.md,.txt", data_most=rv.MAX_BYTES)),
-        Label("or one of these", Select(*[Option(name) for name in SAMPLES], name="sample")),
-        Button("Start", cls="main"), method="post", action="/new", enctype="multipart/form-data")
-    return (Title("Review"), Header(H1("Review")), Main(Div(error, id="notice", role="alert"), new, H2(f"Your sessions ({count})"),
-        Ul(*[row(s, n) for s in sessions], cls="sessions") if sessions else P("None yet."), Nav(*pages, aria_label="Pages") if pages else ""))
+def home_page(request: Request, message: Any = None, status: int = 200, query: str | None = None, page: int | None = None) -> FtResponse:
+    visitor = visitor_of(request)
+    query = parameter(request, "q") if query is None else query
+    listing = sessions.list_sessions(store, visitor, query, number_parameter(request, "n") if page is None else page)
+    return FtResponse(html.home(listing, query, sessions.name_of(store, visitor), message), status_code=status)
+
+def at_home(route: Any) -> Any:
+    "Show what a route refuses above the list of sessions."
+    @wraps(route)
+    def wrapped(request: Request) -> Any:
+        try: return route(request)
+        except ReviewError as error: return home_page(request, str(error), 400)
+        except StaleSessionError: return home_page(request, STALE, 409)
+        except NotFoundError as error: return home_page(request, str(error), 404)
+    return wrapped
+
 @web.get("/")
-def index(session, n: int = 0): return home(flow_of(session), n)
-@web.post("/new")
-def new(session, form: dict):
-    file, sample = form.get("file"), form.get("sample")
-    try:
-        if isinstance(file, UploadFile) and file.filename: name, data = file.filename, file.file.read(rv.MAX_BYTES + 1)
-        elif sample in list(SAMPLES): name, data = sample, SAMPLES[sample].read_bytes()
-        else: raise ValueError("There is no such sample.")
-        return Redirect(f"/s/{rv.start_session(store, flow_of(session), name, data)}/")
-    except ValueError as error: return FtResponse(home(flow_of(session), error=str(error)), status_code=400)
+@at_home
+def index(request: Request): return home_page(request)
 
-def change_list(flow, sid, change, form):
-    try:
-        change(store, flow, sid, rv.read_field(form, "revision"))
-        return Redirect(f"/?n={rv.read_field(form, 'n')}")
-    except (StaleSessionError, ValueError) as error:
-        return FtResponse(home(flow, error=STALE if isinstance(error, StaleSessionError) else str(error)), status_code=409)
+@web.post("/new")
+@at_home
+def new(request: Request):
+    file, sample = request.scope["form"].get("file"), text_field(request, "sample")
+    if isinstance(file, Upload) and file.filename: name, data = file
+    elif sample in html.SAMPLES: name, data = sample, (HERE.parents[1]/sample).read_bytes()
+    else: raise ReviewError("There is no such sample.")
+    return Redirect(f"/s/{sessions.start(store, visitor_of(request), name, data)}/")
+
+LIST_ACTIONS = {"delete": sessions.delete, "put-back": sessions.put_back, "rename-in-list": sessions.rename}
+
+def change_list(request: Request):
+    "Delete, put back, rename or copy a session in the list."
+    action, session_id, visitor = request.path_params["action"], request.path_params["sid"], visitor_of(request)
+    if action == "copy": return Redirect(f"/s/{sessions.copy(store, visitor, session_id)}/")
+    arguments = [text_field(request, "value")] if action == "rename-in-list" else []
+    LIST_ACTIONS[action](store, visitor, session_id, number_field(request, "revision"), *arguments)
+    return Redirect(f"/?q={quote(text_field(request, 'q'))}&n={number_field(request, 'n')}")
+
+
+# -- keys and links
+
+@web.post("/name")
+@at_home
+def name(request: Request):
+    sessions.set_name(store, visitor_of(request), text_field(request, "name"))
+    return Redirect("/")
+
+@web.post("/key")
+def show_key(request: Request): return html.key_page(f"{public_url(request)}/enter/{private_links.dumps(visitor_of(request))}")
+
+@web.get("/enter/{token}")
+def enter(request: Request):
+    text = "In this browser, you will see the sessions of the link, and no longer those that you see now. Keep the private link of those first if you need them."
+    return html.confirm_page("Open your sessions here", text, "Open them", f"/enter/{quote(request.path_params['token'])}")
+
+@web.post("/enter/{token}")
+@at_home
+def entered(request: Request):
+    try: request.session["visitor"] = private_links.loads(request.path_params["token"])
+    except BadSignature: raise NotFoundError("This private link is incomplete or not from this server.") from None
+    return Redirect("/")
+
+@web.get("/s/{sid}/share")
+@at_home
+def share_page(request: Request):
+    session_id, visitor = request.path_params["sid"], visitor_of(request)
+    document = Document(store, sessions.find_flow(store, visitor, session_id), session_id)
+    access = store.get_state("shared", session_id) if document.flow_id == sessions.own_flow(visitor) else {}
+    link = f"{public_url(request)}/join/{session_id}/{access['secret']}" if access else ""
+    return html.share_page(document.label, session_id, link, len(access.get("people", {})))
+
+def change_sharing(request: Request):
+    action = sessions.share if request.path_params["action"] == "share" else sessions.stop_sharing
+    action(store, visitor_of(request), request.path_params["sid"])
+    return Redirect(f"/s/{request.path_params['sid']}/share")
+
+@web.get("/join/{sid}/{secret}")
+@at_home
+def join_page(request: Request):
+    summary = sessions.shared_link(store, request.path_params["sid"], request.path_params["secret"])
+    return html.confirm_page("A shared session", f"Somebody lets you take part in “{summary.label or rv.UNTITLED}”. What you change there, they see.", "Take part", request.url.path)
+
+@web.post("/join/{sid}/{secret}")
+@at_home
+def join(request: Request):
+    sessions.join(store, visitor_of(request), request.path_params["sid"], request.path_params["secret"])
+    return Redirect(f"/s/{request.path_params['sid']}/")
+
 
 # -- one session
-def progress(done, count, **kw): return Label(Progress(value=done, max=count), f"{done:,} of {count:,} reviewed", cls="progress", **kw)
-def split_body(clause):
-    cuts = [0, *(at - clause.start for at in rv.split_points(clause)), len(clause.text)]
-    for part, at in zip((clause.text[a:b] for a, b in zip(cuts, cuts[1:])), cuts):
-        if at: yield Button("✂", id=f"cut{clause.start + at}", data_do="split", data_to=clause.start + at, cls="cut", aria_label=f"Split before “{part[:30]}”")
-        yield Span(part)
-def clause_card(review, clause, here):
-    number = A(clause.number, id=f"go{clause.start}", href=f"{review.step}?at={clause.start}", data_do="go", data_to=clause.start, cls="number button", aria_label=f"Clause {clause.number}")
-    wrapped = "\n" in clause.text and not re.search("(?m)^.{,45}\n", clause.text)  # its lines end where those of a page did: narrow screens break them anew
-    text = P(*split_body(clause) if here and review.step == "split" else [clause.text], cls="text wrapped" if wrapped else "text", dir="auto")
-    verdict = Span(clause.verdict, cls=f"verdict {clause.verdict}") if review.step == "review" else ""
-    comment = P(clause.comment, cls="note", dir="auto") if clause.comment and review.step == "review" else ""
-    if here and review.step == "review":  # no answer takes this box away while somebody types in it
-        comment = Textarea(clause.comment, id="comment", name="value", rows=2, placeholder="Comment", aria_label=f"Comment on clause {clause.number}",
-                           maxlength=rv.MAX_COMMENT, hx_post="comment", hx_trigger="change, input changed delay:1s", hx_swap="none",
-                           hx_disabled_elt="unset", hx_vals=json.dumps({"to": clause.start}), dir="auto")
-    return Li(Div(number, verdict), text, comment, id=f"c{clause.start}", cls=clause.verdict, aria_current="true" if here else None)
-def clauses(review):
-    shown, count = review.window(), len(review.starts)
-    first, last = shown[0].number, shown[-1].number
-    turn = lambda text, id, key, to, end: Button(text, id=id, data_do="go", data_to=review.starts[to], aria_keyshortcuts=key, aria_disabled=str(end).lower())
-    return [Ol(*[clause_card(review, c, c.number == review.here + 1) for c in shown], cls="clauses"),
-            Nav(turn("← Earlier", "earlier", "[", max(first - 1 - rv.WINDOW, 0), first == 1), Span(f"Clauses {first:,} to {last:,} of {count:,}"),
-                turn("Later →", "later", "]", min(last, count - 1), last == count), aria_label="Pages")]
-def export(review):
-    choices = [Button(c, id=f"choose-{c}", data_do="choose", data_value=c, aria_pressed=str(c == review.only).lower()) for c in rv.CHOICES]
-    return [H2("Export"), P("Which clauses?"), Div(*choices, cls="choices"), P(f"Clauses chosen: {len(review.chosen()):,}"),
-            P(A("Markdown", href="export.md", download=True, cls="button main"), " ", A("JSON", href="export.json", download=True, cls="button main"))]
-def content(review): return export(review) if review.step == "export" else clauses(review)
-def words(review):
-    "What else an answer puts in its place: the buttons and boxes stay, as a click on one that goes would be lost, and so would the focus."
-    put = lambda tag, *words, id, **kw: tag(*words, id=id, hx_swap_oob="innerHTML", **kw)
-    yield Hidden(review.revision, id="revision", name="revision", hx_swap_oob="true")
-    yield put(H1, f"{review.label}: {review.step}", id="title", cls="unseen", dir="auto")
-    count, here = len(review.starts), review.clause(review.here)
-    yield progress(review.done, count, id="progress", hx_swap_oob="true")
-    yield put(P, *("All clauses have a verdict. ", A("Export", href="export", cls="button main")) * (review.step == "review" and review.done == count), id="ready")
-    yield put(Span, "Saved. ", review.said and review.said + ". ", f"Clause {here.number:,} of {count:,}" * (review.step != "export") + f", {here.verdict}" * (review.step == "review"), id="said", role="status")
-    for verb, entries in ("Undo", review.history().undo), ("Redo", review.history().redo):
-        nothing = "Older actions are no longer kept" if verb == "Undo" and review.actions else f"Nothing to {verb.lower()}"
-        yield Span(f"{verb}: {entries[0].label}" if entries else nothing, id=f"{verb.lower()}-label", cls=None if entries else "none", hx_swap_oob="true")
-    yield put(Div, id="notice", role="alert")
-def name_box(review):
-    return Input(value="" if review.label == rv.UNTITLED else review.label, id="name", name="value", hx_post="rename", hx_trigger="change", hx_swap_oob="true", dir="auto",
-                 aria_label="Name of this session", placeholder=rv.UNTITLED, maxlength=200, autocomplete="off")
 
-MOVES = ("previous", "Previous", "K", ""), ("next", "Next", "J", "")
-BUTTONS = {"split": [("merge", "Merge with next", "M", "main"), *MOVES], "export": [], "review": [("accept", "Accept", "A", "main"),
-    ("reject", "Reject", "R", "reject"), ("clear", "Clear", "X", ""), ("undecided", "Next open", "N", ""), *MOVES]}
-def session_page(review):
-    revision, title, bar, ready, said, undo, redo, notice = words(review)
-    key = lambda keys: Kbd(keys.split()[0].replace("Shift+", "⇧"), aria_hidden="true")
-    button = lambda action, text, keys, cls, *more: Button(text, *more, key(keys), id=action, hx_post=action, aria_keyshortcuts=keys, cls=cls, data_name=action.title() if more else None)
-    steps = [A(f"{i}. {step.title()}", id=step, href=step, cls="button", aria_keyshortcuts=i, aria_current="step" if step == review.step else None) for i, step in enumerate(rv.STEPS, 1)]
-    actions = [button(*one) for one in BUTTONS[review.step]]
-    if review.step == "review": actions.insert(3, Button("Comment", key("C"), id="write-comment", aria_keyshortcuts="C"))
-    undo, redo = button("undo", undo, "U Control+Z", "", Small("in all steps")), button("redo", redo, "Shift+U Control+Shift+Z", "", Small("in all steps"))
-    return (Title(f"{review.label}: {review.step}"),
-        Header(A("← Sessions", href="/"), title, name_box(review), Button("?", id="keys", aria_keyshortcuts="?", aria_label="Keys", data_name="This help"),
-               Nav(*steps, cls="steps", aria_label="Steps"), Span(hx_get="news", hx_trigger="visibilitychange from:document", hx_disabled_elt="unset"),
-               Noscript(P("The buttons of this page need JavaScript, which is switched off."))),
-        notice, Main(revision, bar, ready, Div(*content(review), id="page")),
-        Footer(P(said, cls="sign"), Div(*actions, cls="actions"), Div(undo, redo, cls="undo")),
-        Dialog(H2("Keys", id="help-title"), Dl(), P("Escape, or Ctrl and Enter, leaves a comment; it is saved as you type."), Button("Close"), id="help", aria_labelledby="help-title"))
+def find_document(request: Request, at: str = "", **options: Any) -> Document:
+    session_id = request.path_params["sid"]
+    return Document(store, sessions.find_flow(store, visitor_of(request), session_id), session_id, at, **options)
 
-def notice(status, message, link=None, text="Reload"): return FtResponse(P(message, " ", link and A(text, href=link, cls="button")), status_code=status)
 @web.get("/s/{sid}/news")
-def news(session, sid: str, revision: int):
-    summary = store.get_session_summary(flow_of(session), sid)
-    return Response(status_code=204) if summary and summary.revision == revision else notice(409, STALE, f"/s/{sid}/")
+def news(request: Request):
+    "Whether the page still shows the newest revision. A tab asks when the reviewer comes back to it; this reads one row."
+    session_id = request.path_params["sid"]
+    try: summary = store.get_session_summary(sessions.find_flow(store, visitor_of(request), session_id), session_id)
+    except NotFoundError: summary = None
+    if summary and str(summary.revision) == parameter(request, "revision"): return Response(status_code=204)
+    return FtResponse(html.notice(STALE, f"/s/{session_id}/"), status_code=409)
+
 @web.get("/s/{sid}/export.{kind}")
-def download(session, sid: str, kind: str):
-    try: (write, media), review = {"md": (rv.as_markdown, "text/markdown"), "json": (rv.as_json, "application/json")}[kind], rv.Review(store, flow_of(session), sid)
+def download(request: Request):
+    try: (write, media_type), document = rv.EXPORTS[request.path_params["kind"]], find_document(request, whole=True)
     except LookupError: return PlainTextResponse("There is no such session, or no such format.", 404)
-    name = quote(rv.file_name(review, kind), errors="replace")
-    return Response(write(review), media_type=media, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
+    name = quote(rv.file_name(document.label, request.path_params["kind"]), errors="replace")
+    return Response(write(document, parameter(request, "only", rv.FILTERS)), media_type=media_type,
+                    headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
+
+@web.get("/s/{sid}/find")
+@at_home
+def find(request: Request):
+    document, query, only = find_document(request, whole=True), parameter(request, "q").strip(), parameter(request, "only", rv.FILTERS)
+    found = list(document.matching(query, only))
+    return html.find_page(document, found, query, only, number_parameter(request, "first"), FOUND_PER_PAGE)
 
 @web.get("/s/{sid}/{step:path}")
-def show(session, sid: str, step: str, at: int = None):
-    "A step, or a clause in it, by its address: going there is kept, so that the person comes back to it, from the list too."
-    try:
-        review = rv.Review(store, flow_of(session), sid)
-        review.open(step or review.step, at)
-        return session_page(review)
-    except StaleSessionError: return Redirect(f"/s/{sid}/{step}")  # another tab was quicker
-    except LookupError as error: return FtResponse(home(flow_of(session), error=str(error)), status_code=404)
+@at_home
+def show(request: Request):
+    "A step, or a clause in it, by its address. The visitor comes back to it later, also from the list."
+    session_id, step, visitor = request.path_params["sid"], request.path_params["step"], visitor_of(request)
+    if step not in ("", *rv.STEPS): raise NotFoundError("There is no such step.")
+    view = rv.read_view(store, visitor, session_id)
+    document = find_document(request, parameter(request, "at") or view.at)
+    if number := number_parameter(request, "number"): document = find_document(request, document.address(number))
+    rv.write_view(store, visitor, session_id, View(step or view.step, document.at))
+    return html.session_page(Result(document, step or view.step), parameter(request, "only", rv.FILTERS))
+
+def read_form(request: Request) -> rv.Form:
+    step = text_field(request, "step")
+    if step not in rv.STEPS: raise ReviewError("This click was incomplete, so it did nothing. Reload the page.")
+    return rv.Form(number_field(request, "revision"), step, text_field(request, "at"), text_field(request, "to"), text_field(request, "value"),
+                   (text_field(request, "was"), text_field(request, "sent")))
 
 @web.post("/s/{sid}/{action}")
-def act(session, sid: str, action: str, form: dict):
-    "A click: two calls of the store at most, then the page as it is after it."
-    if action in ("delete", "put-back"): return change_list(flow_of(session), sid, rv.delete if action == "delete" else rv.put_back, form)
-    try: review = rv.click(store, flow_of(session), sid, action, form)
-    except StaleSessionError: return notice(409, STALE, f"/s/{sid}/")
-    except LookupError as error: return notice(404, str(error), "/", "Your sessions")
-    except (ValueError, UndoConflictError) as error: return notice(422, str(error))
-    except store.Error as error: return notice(503, f"This could not be saved ({error}). Try again.")
-    if address := review.elsewhere(): return Redirect(f"/s/{sid}/{address}")
-    return (Title(f"{review.label}: {review.step}"), *content(review), *words(review), name_box(review) if action == "rename" else "")
+def act(request: Request):
+    "A click, or a box that is being typed in."
+    session_id, action = request.path_params["sid"], request.path_params["action"]
+    if action in (*LIST_ACTIONS, "copy"): return at_home(change_list)(request)
+    if action in ("share", "stop-sharing"): return at_home(change_sharing)(request)
+    try: return perform(request, session_id, action)
+    except StaleSessionError: return FtResponse(html.notice(STALE, f"/s/{session_id}/"), status_code=409)
+    except ConflictError as error: return FtResponse(html.conflict(str(error), error.current), status_code=409)
+    except ReviewError as error: return FtResponse(html.notice(str(error)), status_code=422)
+    except NotFoundError as error: return FtResponse(html.notice(str(error), "/", "Your sessions"), status_code=404)
+    except UndoConflictError:
+        return FtResponse(html.notice("Another program has changed the same clauses since, so this can't be undone or redone."), status_code=409)
+
+def perform(request: Request, session_id: str, action: str):
+    visitor, form = visitor_of(request), read_form(request)
+    flow_id = sessions.find_flow(store, visitor, session_id)
+    if action in BOXES: return html.box_answer(BOXES[action](store, flow_id, session_id, form), f"/s/{session_id}/")
+    result = rv.click(store, flow_id, session_id, action, form)
+    rv.write_view(store, visitor, session_id, View(result.step, result.document.at))
+    if result.step != form.step: return Redirect(f"/s/{session_id}/{result.step}?at={result.document.at}")
+    return html.answer(result)
