@@ -24,6 +24,7 @@ import uuid
 import warnings
 import weakref
 import zlib
+from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
@@ -2123,6 +2124,7 @@ def _needed_rows(actions: Iterable[_Action]) -> tuple[_Names, _Names, set[_Path]
     names: _Names = {}
     moving: _Names = {}
     ordered: set[_Path] = set()
+    moves: Counter[_Path] = Counter()
     for action in actions:
         for path, field in action.fields.items():
             scope, inner = _split_path(path)
@@ -2130,11 +2132,14 @@ def _needed_rows(actions: Iterable[_Action]) -> tuple[_Names, _Names, set[_Path]
             if not inner: ordered.add(scope)
             elif len(inner) == 1 and (field.before is GONE or field.after is None):
                 moving.setdefault(scope, {}).update({inner[0]: None, field.behind or inner[0]: None})
+                moves[path] += 1
         for step, previous in action.steps.items():
             names.setdefault((), {})
             names.setdefault((step,), {"": None})
             moving.setdefault((), {}).update({step: None, previous or step: None})
             moving.setdefault((step,), {})
+            moves[step,] += 1
+    ordered |= {path[:-1] for path, number in moves.items() if number > 1}  # it went, and came back in another place
     return names, moving, ordered
 
 def _lacks_room(rows: _Rows, scope: _Path, number: int) -> bool:
