@@ -24,7 +24,6 @@ import uuid
 import warnings
 import weakref
 import zlib
-from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
@@ -606,7 +605,7 @@ def _conflicting_paths(now: _Content, action: _Action) -> list[_Path]:
     "The fields that hold neither what the action left nor what undo would restore."
     def same(part: Any, wanted: Any) -> bool:
         if part is ...: return False
-        return wanted in (_fingerprint(part), part if part is GONE else _tree_text(part))
+        return bool(_fingerprint(part) == wanted or wanted == (part if part is GONE else _tree_text(part)))
     return conflicting_fields(now.tree, action.fields, inside=_split_object, same=same)
 
 # %% ../nbs/state_store.ipynb #session-table
@@ -1830,6 +1829,7 @@ class _ConflictChoice(NamedTuple):
     @classmethod
     def checked(cls, force: Any, keep: Any) -> _ConflictChoice:
         if force is True and keep is True: raise ValueError("force=True and keep=True exclude each other")
+        if isinstance(force, bool) and isinstance(keep, bool): return cls(force, keep)
         choice = cls(_checked_choice("force", force), _checked_choice("keep", keep))
         lists = [set[str]() if isinstance(one, bool) else {*one} for one in choice]
         both = [json.loads(key) for key in sorted(set.intersection(*lists))]
@@ -2087,8 +2087,10 @@ class _Transaction:
             if kept and len(kept) == len(action.fields):
                 dropped.append(seq)
                 continue
-            fields = {path: field for path, field in action.fields.items() if path not in kept}
-            before, now = now, _revert(now, action._replace(fields=fields))
+            if kept:
+                fields = {path: field for path, field in action.fields.items() if path not in kept}
+                action = action._replace(fields=fields)
+            before, now = now, _revert(now, action)
             data = _action_between(before, now).pack(check_redo=False)
             self.execute(_UPDATE_UNDO, 1 - undone, len(data), data, *here, seq)
         if dropped: self.execute(_END_GROUPS, *here)
@@ -2124,7 +2126,7 @@ def _needed_rows(actions: Iterable[_Action]) -> tuple[_Names, _Names, set[_Path]
     names: _Names = {}
     moving: _Names = {}
     ordered: set[_Path] = set()
-    moves: Counter[_Path] = Counter()
+    moves: dict[_Path, int] = {}
     for action in actions:
         for path, field in action.fields.items():
             scope, inner = _split_path(path)
@@ -2132,13 +2134,13 @@ def _needed_rows(actions: Iterable[_Action]) -> tuple[_Names, _Names, set[_Path]
             if not inner: ordered.add(scope)
             elif len(inner) == 1 and (field.before is GONE or field.after is None):
                 moving.setdefault(scope, {}).update({inner[0]: None, field.behind or inner[0]: None})
-                moves[path] += 1
+                moves[path] = moves.get(path, 0) + 1
         for step, previous in action.steps.items():
             names.setdefault((), {})
             names.setdefault((step,), {"": None})
             moving.setdefault((), {}).update({step: None, previous or step: None})
             moving.setdefault((step,), {})
-            moves[step,] += 1
+            moves[step,] = moves.get((step,), 0) + 1
     ordered |= {path[:-1] for path, number in moves.items() if number > 1}  # it went, and came back in another place
     return names, moving, ordered
 
