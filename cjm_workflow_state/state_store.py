@@ -487,7 +487,7 @@ def _named_parts(value: Any) -> Iterator[tuple[str, Any, Any]]:
 
 # %% ../nbs/state_store.ipynb #flatten-state
 def _checked_dict(argument: str, state: Any) -> dict[str, Any]:
-    if not isinstance(state, Mapping): raise TypeError(f"{argument} must be a dict, not {type(state).__name__}")
+    if not isinstance(state, (dict, Mapping)): raise TypeError(f"{argument} must be a dict, not {type(state).__name__}")
     bad_keys = [key for key in state if not isinstance(key, str)]
     if bad_keys: raise TypeError(f"keys of {argument} must be str, not {bad_keys[0]!r}")
     return state if isinstance(state, dict) else dict(state)
@@ -716,7 +716,7 @@ def _conflicting_paths(now: _Content, action: _Action) -> list[_Path]:
     "The fields that hold neither what the action left nor what undo would restore."
     def same(part: Any, wanted: Any) -> bool:
         if part is ...: return False
-        return wanted in (_fingerprint(part), part if part is GONE else _tree_text(part))
+        return bool(_fingerprint(part) == wanted or wanted == (part if part is GONE else _tree_text(part)))
     return conflicting_fields(now.tree, action.fields, inside=_split_object, same=same)
 
 # %% ../nbs/state_store.ipynb #session-table
@@ -758,7 +758,7 @@ def _parent(table: str = "") -> str:
 
 _ORDER_INDEX = """
 CREATE INDEX workflow_value_order             -- the keys of the state, and those of a step, in their order
-    ON workflow_value (session, CASE WHEN k2 = '' THEN '' ELSE k1 END, position) WHERE k3 = '';
+    ON workflow_value (session, CASE WHEN k2 = '' THEN '' ELSE k1 END, position) WHERE length(k3) = 0;
 """
 
 # %% ../nbs/state_store.ipynb #undo-table
@@ -1678,7 +1678,7 @@ CREATE TABLE workflow_undo (
 CREATE TABLE workflow_schema (version BIGINT NOT NULL);
 """, """
 CREATE INDEX workflow_value_order
-    ON workflow_value (session, (CASE WHEN k2 = '' THEN '' ELSE k1 END), position) WHERE k3 = '';
+    ON workflow_value (session, (CASE WHEN k2 = '' THEN '' ELSE k1 END), position) WHERE length(k3) = 0;
 
 CREATE TABLE workflow_metadata (
     session BIGINT NOT NULL REFERENCES workflow_session (id) ON DELETE CASCADE,
@@ -2450,26 +2450,18 @@ SELECT ?, k1, k2, k3, 256 * row_number() OVER (ORDER BY position), value FROM wo
 
 # %% ../nbs/state_store.ipynb #order-statements
 _ORDER_COLUMNS = "SELECT k1, k2, k3, position, '' AS value FROM workflow_value"
-_IN_SCOPE = f"session = ? AND {_parent()} = ? AND k3 = ''"
+_IN_SCOPE = f"session = ? AND {_parent()} = ? AND length(k3) = 0"
 _SELECT_ORDER = f"{_ORDER_COLUMNS} WHERE {_IN_SCOPE}"
 _SELECT_ENDS = f"""
 SELECT * FROM ({_ORDER_COLUMNS} WHERE {_IN_SCOPE} ORDER BY position LIMIT ?) AS first UNION ALL
 SELECT * FROM ({_ORDER_COLUMNS} WHERE {_IN_SCOPE} ORDER BY position DESC LIMIT 1) AS last"""
 
-@lru_cache
-def _neighbours_sql(in_step: bool, number: int) -> str:
-    "A statement for the rows of that many keys of a scope, and those directly before and after them."
-    names = ",".join("?" * number)
-    keys = f"key.k1 = ? AND key.k2 IN ({names}) AND key.k3 = ''" if in_step else f"key.k1 IN ({names}) AND key.k2 = ''"
-    def nearest(function: str, compare: str) -> str: return f"""
-        SELECT v.k1, v.k2, v.k3, v.position, '' FROM workflow_value key JOIN workflow_value v
-        ON v.session = key.session AND {_parent("v.")} = {_parent("key.")} AND v.k3 = '' AND v.position = (
-            SELECT {function}(v.position) FROM workflow_value v WHERE v.session = key.session
-            AND {_parent("v.")} = {_parent("key.")} AND v.k3 = '' AND v.position {compare} key.position)
-        WHERE key.session = ? AND {keys}"""
-    return f"""
-        SELECT k1, k2, k3, position, '' FROM workflow_value key WHERE key.session = ? AND {keys}
-        UNION ALL {nearest('max', '<')} UNION ALL {nearest('min', '>')}"""
+_POSITION = "SELECT position FROM workflow_value WHERE session = ? AND k1 = ? AND k2 = ? AND k3 = ''"
+_SELECT_AROUND = f"""
+SELECT * FROM ({_ORDER_COLUMNS} WHERE {_IN_SCOPE} AND position <= ({_POSITION})
+               ORDER BY position DESC LIMIT 2) AS until_it UNION ALL
+SELECT * FROM ({_ORDER_COLUMNS} WHERE {_IN_SCOPE} AND position > ({_POSITION})
+               ORDER BY position LIMIT 1) AS after_it"""
 
 # %% ../nbs/state_store.ipynb #conflict-choice
 def _checked_choice(argument: str, choice: Any) -> Union[bool, Collection[str]]:
@@ -2486,6 +2478,7 @@ class _ConflictChoice(NamedTuple):
     @classmethod
     def checked(cls, force: Any, keep: Any) -> _ConflictChoice:
         if force is True and keep is True: raise ValueError("force=True and keep=True exclude each other")
+        if isinstance(force, bool) and isinstance(keep, bool): return cls(force, keep)
         choice = cls(_checked_choice("force", force), _checked_choice("keep", keep))
         lists = [set[str]() if isinstance(one, bool) else {*one} for one in choice]
         both = [json.loads(key) for key in sorted(set.intersection(*lists))]
@@ -2640,10 +2633,11 @@ class _Transaction:
 
     # -- its rows
 
-    def select_around(self, scope: _Path, keys: Collection[str]) -> Any:
+    def select_around(self, scope: _Path, keys: Collection[str]) -> list[Any]:
         "The positions of some keys of a scope and of those around them, or of all keys if there are too many."
-        if len(keys) > _MAX_NAMES: return self.select_order(scope)
-        return self.execute(_neighbours_sql(bool(scope), len(keys)), *(self.session.id, *scope, *keys) * 3)
+        if len(keys) > _MAX_NAMES: return [self.select_order(scope)]
+        id, parent = self.session.id, "".join(scope)
+        return [self.execute(_SELECT_AROUND, *(id, parent, id, *_pad((*scope, key))[:2]) * 2) for key in keys]
 
     def select_order(self, scope: _Path) -> Any:
         "The positions of all keys of a scope."
@@ -2669,7 +2663,7 @@ class _Transaction:
             elif scope in moving:
                 ends = self.execute(_SELECT_ENDS, id, parent, len(names[scope]) + 1, id, parent)
                 results.append((ends, scope, None))
-                if moving[scope]: results.append((self.select_around(scope, moving[scope]), scope, None))
+                results += [(result, scope, None) for result in self.select_around(scope, moving[scope])]
         for scope in sorted(names):
             number, values = _selection(scope, names[scope])
             sql = _rows_sql(_SELECT_ROWS + "?", bool(scope), number)
@@ -2750,8 +2744,8 @@ class _Transaction:
         if moved: deleted[()] = []
         for scope, keys in deleted.items():
             if self.names is None and scope[:len(self.options.scope)] == self.options.scope: continue  # they are there
-            found = self.select_around(scope, keys) if keys else self.select_order(scope)
-            order = _rows_from(found.fetchall(), scope, None)
+            found = self.select_around(scope, keys) if keys else [self.select_order(scope)]
+            order = _rows_from(chain.from_iterable(result.fetchall() for result in found), scope, None)
             new = {**{path: row for path, row in order.items() if path not in old}, **new}
             old = {**order, **old}
         return old, new
@@ -2785,8 +2779,10 @@ class _Transaction:
             if kept and len(kept) == len(action.fields):
                 dropped.append(seq)
                 continue
-            fields = {path: field for path, field in action.fields.items() if path not in kept}
-            before, now = now, _revert(now, action._replace(fields=fields))
+            if kept:
+                fields = {path: field for path, field in action.fields.items() if path not in kept}
+                action = action._replace(fields=fields)
+            before, now = now, _revert(now, action)
             data = _action_between(before, now).pack(check_redo=False)
             self.execute(_UPDATE_UNDO, 1 - undone, len(data), data, *here, seq)
         if dropped: self.execute(_END_GROUPS, *here)
@@ -2822,6 +2818,7 @@ def _needed_rows(actions: Iterable[_Action]) -> tuple[_Names, _Names, set[_Path]
     names: _Names = {}
     moving: _Names = {}
     ordered: set[_Path] = set()
+    moves: dict[_Path, int] = {}
     for action in actions:
         for path, field in action.fields.items():
             scope, inner = _split_path(path)
@@ -2829,11 +2826,14 @@ def _needed_rows(actions: Iterable[_Action]) -> tuple[_Names, _Names, set[_Path]
             if not inner: ordered.add(scope)
             elif len(inner) == 1 and (field.before is GONE or field.after is None):
                 moving.setdefault(scope, {}).update({inner[0]: None, field.behind or inner[0]: None})
+                moves[path] = moves.get(path, 0) + 1
         for step, previous in action.steps.items():
             names.setdefault((), {})
             names.setdefault((step,), {"": None})
             moving.setdefault((), {}).update({step: None, previous or step: None})
             moving.setdefault((step,), {})
+            moves[step,] = moves.get((step,), 0) + 1
+    ordered |= {path[:-1] for path, number in moves.items() if number > 1}  # it went, and came back in another place
     return names, moving, ordered
 
 def _lacks_room(rows: _Rows, scope: _Path, number: int) -> bool:

@@ -11,6 +11,11 @@ from cjm_workflow_state import state_store
 SCHEMA_VERSION = len(state_store._SCHEMA)
 LOG_LIMIT = state_store._LOG_LIMIT  # bytes of the write-ahead log beyond which a store restarts it
 
+def make_version_1(connection):
+    "Turn a file of this release into one that schema version 1 wrote."
+    connection.execute('DROP INDEX workflow_value_order')
+    connection.execute('PRAGMA user_version = 1')
+
 
 # of a store in a SQLite file
 

@@ -2,11 +2,13 @@
 import json
 import math
 import sqlite3
+import zlib
 from contextlib import closing
 
 import internals
 import pytest
 
+import internals
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore
 
 COLUMNS = """flow_session_key TEXT PRIMARY KEY, current_step TEXT, state_json TEXT DEFAULT '{}',
@@ -90,3 +92,28 @@ def test_a_table_of_another_application_with_the_same_name(path):
     before = path.read_bytes()
     with pytest.raises(sqlite3.DatabaseError, match="not those of an earlier release"): SQLiteWorkflowStateStore(path)
     assert path.read_bytes() == before
+
+def test_undo_entries_of_schema_version_1_can_be_moved(path):
+    "Version 1 had no index of positions, and accepted values that were split of up to 503 levels."
+    deep = 0
+    for _ in range(498): deep = [deep]
+    with SQLiteWorkflowStateStore(path) as store:
+        store.update_state("f", "s", {f"k{n}": n for n in range(30)})
+        store.update_state("f", "s", {"deep": {"a": deep}})
+        store.update_state("f", "s", {"deep": 1, "new": 1}, remove=["k7"], undo_label="Replace")
+        store.update_step_state("f", "s", "review", {"n": 1}, undo_label="Begin")
+        before = store.get_session("f", "s")
+    with closing(sqlite3.connect(path)) as con:
+        [[entry]] = con.execute("SELECT entry FROM workflow_undo WHERE label = 'Replace'")
+        entry = zlib.decompress(entry).replace(b"[" * 400, b"[" * 403).replace(b"]" * 400, b"]" * 403)
+        con.execute("UPDATE workflow_undo SET entry = ?, size = ? WHERE label = 'Replace'", (entry, len(entry)))
+        internals.make_version_1(con)
+        con.commit()
+    with SQLiteWorkflowStateStore(path) as store:
+        assert store.get_session("f", "s") == before and store.check() == []
+        assert store.undo("f", "s", "review")[0].label == "Begin" and store.undo("f", "s")[0].label == "Replace"
+        state = store.get_state("f", "s")
+        assert list(state) == [*[f"k{n}" for n in range(30)], "deep"] and json.dumps(state["deep"]).count("[") == 501
+        assert store.redo("f", "s")[0].label == "Replace" and store.redo("f", "s", "review")[0].label == "Begin"
+        assert json.dumps(store.get_state("f", "s")) == json.dumps(before.state | {"_step_review": {"n": 1}})
+        assert store.check() == []

@@ -1,5 +1,6 @@
 "`edit_state`, `edit_step_state` and `edit_session`."
 import contextvars
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -105,3 +106,63 @@ def test_edit_session_refuses_what_other_methods_refuse(full, kind, names, chang
             session.step('a')['n'] = 9
             change(session)
     refuses(full, kind, names, edit)
+
+EDITS = ['edit_state', 'edit_step_state', 'edit_session']
+
+def test_an_attribute_that_edit_session_does_not_have_raises(full):
+    def misspell(name):
+        with full.edit_session(F, S) as session:
+            session.state['n'] = 9
+            setattr(session, name, 'b')
+    for name in ('curent_step', 'Label', 'steps', 'metdata'): refuses(full, AttributeError, name, lambda: misspell(name))
+    for name in ('revision', 'state'): refuses(full, AttributeError, '', lambda: misspell(name))
+
+@pytest.mark.parametrize('use', [
+    lambda session: session.state, lambda session: session.step('a'), lambda session: session.step('new'),
+    lambda session: session.current_step, lambda session: session.label,
+    lambda session: setattr(session, 'current_step', 'b'), lambda session: setattr(session, 'label', 'b')])
+def test_no_part_of_edit_session_can_be_used_after_the_block(full, use):
+    with full.edit_session(F, S) as session: session.state['n'], session.step('a')['n'], session.label = 5, 5, 'L'
+    refuses(full, RuntimeError, 'has ended', lambda: use(session))
+    assert session.revision == revision(full)
+    with pytest.raises(KeyError):
+        with full.edit_session(F, S) as session: raise KeyError
+    refuses(full, RuntimeError, 'has ended', lambda: use(session))
+
+@pytest.mark.parametrize('method', EDITS)
+@pytest.mark.parametrize('kind, bad', [
+    (TypeError, {'flow_id': None}), (ValueError, {'session_id': ''}), (ValueError, {'undo_label': ' '}),
+    (ValueError, {'expected_revision': -1}), (ValueError, {'undo_group': 'g'}), (TypeError, {'undo_label': 5})])
+def test_an_edit_method_checks_its_arguments_when_it_is_called(store, method, kind, bad):
+    with pytest.raises(kind, match=next(iter(bad))): getattr(store, method)(**{**ARGUMENTS[method], **bad})
+
+@pytest.mark.parametrize('method', EDITS)
+def test_a_forgotten_with_raises_an_error_that_says_so(full, method):
+    def forgotten(): return getattr(full, method)(**ARGUMENTS[method])
+    def delete(): del forgotten()['n']
+    for kind, use in (
+            (TypeError, lambda: forgotten()['n']), (TypeError, lambda: forgotten().__setitem__('n', 1)),
+            (TypeError, delete), (TypeError, lambda: 'n' in forgotten()), (TypeError, lambda: dict(forgotten())),
+            (AttributeError, lambda: forgotten().state), (AttributeError, lambda: forgotten().update(n=1)),
+            (AttributeError, lambda: setattr(forgotten(), 'label', 'x'))):
+        refuses(full, kind, f'use {method} in a with statement', use)
+    block = forgotten()
+    with block: pass
+    refuses(full, RuntimeError, 'was used before', block.__enter__)
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system has no fork')
+def test_a_forked_child_can_not_use_its_parents_block(full):
+    uses = [lambda: session.step('a'), lambda: session.step('b'), lambda: session.state, lambda: session.label,
+            lambda: setattr(session, 'label', 'child')]
+    with full.edit_session(F, S) as session:
+        session.step('a')['n'] = 5
+        child = os.fork()
+        if not child:
+            refused = 0
+            for use in uses:
+                try: use()
+                except RuntimeError as error: refused += 'parent process' in str(error)
+            os._exit(refused)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == len(uses)
+        session.step('b')['n'] = 6
+    assert full.get_step_state(F, S, 'a') == {'n': 5} and full.get_step_state(F, S, 'b') == {'n': 6}

@@ -1,5 +1,9 @@
 "The state: merging, values, keys and their order, and the steps inside it."
+import warnings
 from datetime import datetime
+from types import MappingProxyType
+
+import pytest
 
 from .helpers import F, LONG, S, as_json, everything, refuses, revision
 
@@ -128,3 +132,60 @@ def test_clear_step_state_removes_only_that_step(full):
     full.clear_step_state(F, S, 'a')
     full.clear_step_state(F, 'none', 'a')
     assert everything(full) == before
+
+def itself(value): return value
+def another(value): return object()
+def looped(value): return {'again': value}
+def broken(value): raise KeyError('no such unit')
+def not_json(value): return {1, 2}
+
+@pytest.mark.parametrize('default, why', [
+    (itself, 'default returned'), (another, 'default returned'), (looped, 'default returned'),
+    (not_json, 'default returned'), (broken, "default raised KeyError: 'no such unit'")])
+def test_an_error_of_default_names_default_and_the_path(open_store, default, why):
+    store, bad = open_store(default=default), {'a': {'items': [1, {'when': datetime(2026, 3, 1)}]}}
+    store.update_state(F, S, {'n': 1})
+    def edit():
+        with store.edit_state(F, S) as state: state.update(bad)
+    def edit_session():
+        with store.edit_session(F, S) as session: session.step('a').update(bad)
+    for write in (lambda: store.update_state(F, S, bad), lambda: store.update_step_state(F, S, 'a', bad), edit,
+                  edit_session):
+        error = refuses(store, TypeError, "a.items[1].when is not JSON", write)
+        assert why in str(error)
+    if default is broken: assert isinstance(error.__cause__, KeyError)
+    loop = []
+    loop.append(loop)
+    error = refuses(store, TypeError, 'loop', lambda: store.update_state(F, S, {'loop': loop}))
+    assert 'default' not in str(error), 'this is no fault of default'
+
+def test_two_keys_that_become_the_same_in_what_default_returns_raise_value_error(open_store):
+    store = open_store(default=lambda value: {1: 'a', '1': 'b'})
+    for value in (object(), {'x': object()}, {'x': {'y': object()}}):
+        refuses(store, ValueError, 'default returned', lambda: store.update_state(F, S, {'a': value}))
+    for value in (object(), {'x': object()}):  # one level less, because the step is the first
+        refuses(store, ValueError, 'default returned', lambda: store.update_step_state(F, S, 'a', {'a': value}))
+
+def test_updates_can_be_any_mapping(store):
+    store.update_state(F, S, MappingProxyType({'a': 1}))
+    store.update_step_state(F, S, 'a', MappingProxyType({'b': 2}))
+    assert store.get_state(F, S) == {'a': 1, '_step_a': {'b': 2}}
+    refuses(store, TypeError, 'keys of updates must be str', lambda: store.update_state(F, S, MappingProxyType({1: 2})))
+    refuses(store, TypeError, 'updates must be a dict', lambda: store.update_state(F, S, [('a', 1)]))
+
+def test_a_step_id_with_the_prefix_of_its_key_warns(store):
+    store.update_step_state(F, S, 'a', {'n': 1}, undo_label='n')
+    def edit():
+        with store.edit_step_state(F, S, '_step_a'): pass
+    def edit_session():
+        with store.edit_session(F, S) as session: session.step('_step_a')
+    for use in (lambda: store.get_step_state(F, S, '_step_a'), lambda: store.undo(F, S, '_step_a'),
+                lambda: store.get_undo_history(F, S, '_step_a'), lambda: store.clear_step_state(F, S, '_step_a'),
+                lambda: store.get_session(F, S, steps=['_step_a']), lambda: store.get_session(F, S).step('_step_a'),
+                edit, edit_session):
+        with pytest.warns(RuntimeWarning, match="did you mean 'a'"): use()
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for step in ('a', '_step_', '_', 'step_a'): store.get_step_state(F, S, step)
+    with pytest.warns(RuntimeWarning): store.update_step_state(F, S, '_step_a', {'n': 2})
+    assert store.get_state(F, S) == {'_step_a': {'n': 1}, '_step__step_a': {'n': 2}}, 'any text can be the id of a step'

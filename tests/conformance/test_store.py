@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from cjm_workflow_state.state_store import WorkflowStateStore
+
 from .helpers import F, LONG, METHODS, S, call, refuses, revision, undo_labels
 
 @pytest.mark.parametrize('method', METHODS)
@@ -84,3 +86,14 @@ def test_a_pickled_store_opens_the_same_data_with_the_same_options(open_store):
         other.update_state(F, S, {'when': timedelta(1)}, undo_label='one')
         other.update_state(F, S, {'n': 1}, undo_label='two')
     assert store.get_state(F, S) == {'when': '1 day, 0:00:00', 'n': 1} and undo_labels(store) == ['two']
+
+def test_entering_a_closed_store_raises(open_store):
+    store = open_store()
+    store.close()
+    with pytest.raises(store.ProgrammingError, match='closed'):
+        with store: raise AssertionError('the block was entered')
+
+@pytest.mark.parametrize('arguments', [(), ('wf.db',)])
+def test_the_base_class_can_not_be_constructed(arguments):
+    with pytest.raises(TypeError, match='use SQLiteWorkflowStateStore or PostgresWorkflowStateStore'):
+        WorkflowStateStore(*arguments)

@@ -111,6 +111,28 @@ def test_a_restored_field_follows_its_old_neighbour_among_many_keys(store):
     store.redo(F, S, 'x')
     assert list(store.get_state(F, S)) == order, 'a step comes back where it was'
 
+@pytest.mark.parametrize('scope', [[], ['x']])
+def test_a_key_that_goes_and_comes_back_in_one_undo_returns_to_its_place(store, scope):
+    def update(new, **kw):
+        if scope: store.update_step_state(F, S, *scope, new, **kw)
+        else: store.update_state(F, S, new, **kw)
+    def names(): return list(store.get_step_state(F, S, *scope) if scope else store.get_state(F, S))
+    update({f'k{n}': n for n in range(30)})
+    update({}, remove=['k9'], undo_label='Remove')
+    update({'k9': 1}, undo_label='Add')
+    store.undo(F, S, *scope, count=2)
+    assert names() == [f'k{n}' for n in range(30)]
+    store.redo(F, S, *scope, count=2)
+    assert names() == [f'k{n}' for n in range(30) if n != 9] + ['k9']
+
+def test_a_step_that_goes_and_comes_back_in_one_undo_returns_to_its_place(store):
+    for n in range(20): store.update_step_state(F, S, f's{n}', {'n': n})
+    before = list(store.get_state(F, S))
+    store.clear_step_state(F, S, 's4', undo_label='Clear')
+    store.update_step_state(F, S, 's4', {'n': 1}, undo_label='Begin again')
+    store.undo(F, S, 's4', count=2)
+    assert list(store.get_state(F, S)) == before and store.check() == []
+
 def test_a_forced_undo_of_a_deleted_key_puts_it_last(store):
     store.update_state(F, S, {f'k{n}': n for n in range(30)})
     store.update_state(F, S, {'k10': -1}, undo_label='Set')

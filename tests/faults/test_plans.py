@@ -92,7 +92,7 @@ def test_lists_read_no_value_page(tmp_path, figures):
     with Store(path) as store: before = [READS[name](store) for name in names]
     with closing(sqlite3.connect(path)) as con:
         roots = [root for root, in con.execute("SELECT rootpage FROM sqlite_master WHERE tbl_name IN ('workflow_value', 'workflow_undo')")]
-    assert len(roots) == 4
+    assert len(roots) == 5
     damage(path, roots)
     with Store(path) as store:
         assert [READS[name](store) for name in names] == before
@@ -129,3 +129,26 @@ def test_undo_history_reads_no_value(tmp_path, figures):
         assert READS['get_undo_history'](store) == before and before.undo[0].label == 'other 7'
         with pytest.raises(sqlite3.DatabaseError): store.undo('f', '7', 'other')
     figures |= {'damaged_pages': len(damaged)}
+
+@pytest.mark.parametrize('scope', [None, 'review'])
+def test_a_removed_or_added_key_costs_the_same_whatever_else_there_is(tmp_path, monkeypatch, scope):
+    "Counted in steps of SQLite's virtual machine, of a labelled remove, and of undo and redo of it and of an added key."
+    steps = [0]
+    def count(): steps[0] += 1
+    internals.watch_connections(monkeypatch, lambda con: con.set_progress_handler(count, 1))
+    costs = {}
+    for keys in (30, 6000):
+        with Store(tmp_path/f'{keys}.db', synchronous='NORMAL') as store:
+            def update(new, **kw):
+                if scope: store.update_step_state('f', 's', scope, new, **kw)
+                else: store.update_state('f', 's', new, **kw)
+            update({f'k{n}': n for n in range(keys)})
+            for n, write in enumerate([lambda: update({}, remove=['k9'], undo_label='Remove'),
+                                       lambda: update({'new': 1}, undo_label='Add'),
+                                       lambda: update({'one': 1}, remove=['k5', 'k7'], undo_label='Both')]):
+                for act, move in (('write', write), ('undo', lambda: store.undo('f', 's', scope)),
+                                  ('redo', lambda: store.redo('f', 's', scope))):
+                    steps[0] = 0
+                    move()
+                    costs.setdefault((n, act), []).append(steps[0])
+    assert all(many < 1.5 * few + 100 for few, many in costs.values()), costs
