@@ -76,7 +76,7 @@ def check_file(path):
     "Check what must be true for any file, whatever happened to its writers."
     with closing(sqlite3.connect(path)) as con:
         assert con.execute('PRAGMA integrity_check').fetchall() == [('ok',)]
-        for table in ('workflow_value', 'workflow_undo'):
+        for table in ('workflow_value', 'workflow_undo', 'workflow_metadata'):
             assert con.execute(f'SELECT count(*) FROM {table} WHERE session NOT IN (SELECT id FROM workflow_session)').fetchone() == (0,)
         assert con.execute('SELECT count(*) FROM workflow_session WHERE revision < 1').fetchone() == (0,)
 
