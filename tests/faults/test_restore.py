@@ -295,7 +295,7 @@ def test_source_that_can_only_be_read(store, src):
 
 # -- disks, other processes, kills
 
-def test_full_disk(tmp_path, figures):
+def test_full_disk_while_restoring(tmp_path, figures):
     with Store(tmp_path/'live.db') as other:
         other.update_state('disk', 's', {'text': 'src' * 400_000})
         other.backup(tmp_path/'src.db')
