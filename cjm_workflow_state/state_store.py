@@ -3304,6 +3304,9 @@ def _session_record(store: WorkflowStateStore, flow_id: str, session_id: str) ->
     record = {name: getattr(session, name) for name in names if hasattr(session, name)}
     return {**record, "state": session.state, "steps": session._steps}
 
+def _summary_record(session: SessionSummary) -> Dict[str, Any]:
+    return {name: value for name, value in vars(session).items() if not name.startswith("_")}
+
 def _undo_record(session: SessionSnapshot) -> List[Dict[str, Any]]:
     "The undo lists of a session, the session's own first."
     return [{"step": json.loads(scope)[len(_STEP_PREFIX):] if scope else None,
@@ -3382,7 +3385,7 @@ def _sessions_command(args: Any) -> None:
         found = [one for flow in flows for one in store.list_sessions(flow, limit=args.limit, **given)]
     found.sort(key=lambda one: one.updated_at, reverse=True)
     if args.limit is not None: del found[args.limit:]
-    if args.json: print(_json_text([vars(one) for one in found]))
+    if args.json: print(_json_text([_summary_record(one) for one in found]))
     else: _print_table(found)
 
 def _print_table(summaries: List[SessionSummary]) -> None:
@@ -3399,8 +3402,7 @@ def _print_table(summaries: List[SessionSummary]) -> None:
 def _show_command(args: Any) -> None:
     with _open_database(args.database, args.schema) as store: session = store.get_session(args.flow, args.session)
     if not session: raise LookupError(f"flow {args.flow!r} has no session {args.session!r}")
-    summary = {name: value for name, value in vars(session).items() if name != "state" and not name.startswith("_")}
-    record = {**summary, "state": session.state, "steps": session._steps, "undo": _undo_record(session)}
+    record = {**_summary_record(session), "steps": session._steps, "undo": _undo_record(session)}
     print(_json_text(record, None if args.json else 2))
 
 def _check_command(args: Any) -> int:
