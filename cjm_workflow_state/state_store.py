@@ -3460,9 +3460,9 @@ def _read_revisions(db: _Engine, sessions: list[tuple[str, str]]) -> dict[tuple[
     found = {}
     for start in range(0, len(sessions), _WATCH_LIMIT):
         part = sessions[start:start + _WATCH_LIMIT]
-        part += part[-1:] * ((1 << (len(part) - 1).bit_length()) - len(part))  # few lengths, so few different statements
-        for flow_id, session_id, revision in db.read(_SELECT_REVISIONS.format(", ".join(["(?, ?)"] * len(part))), *chain(*part)):
-            found[flow_id, session_id] = revision
+        part += part[-1:] * ((1 << (len(part) - 1).bit_length()) - len(part))  # few lengths, so few statements
+        sql = _SELECT_REVISIONS.format(", ".join(["(?, ?)"] * len(part)))
+        found.update({(flow_id, session_id): revision for flow_id, session_id, revision in db.read(sql, *chain(*part))})
     return found
 
 class _Watcher:
@@ -3473,7 +3473,7 @@ class _Watcher:
         _forks.add(self)
 
     def reset(self) -> None:
-        self.pid, self.lock = os.getpid(), threading.Lock()
+        self.lock = threading.Lock()
         self.waits: list[_Wait] = []
         self.added = False
         self.thread: Optional[threading.Thread] = None
@@ -3485,7 +3485,6 @@ class _Watcher:
         elif pause: self.lock.release()
 
     def add(self, wait: _Wait) -> None:
-        if self.pid != os.getpid(): self.reset()
         with self.lock:
             if not self.thread:
                 context = Context()  # an empty one: the thread is in nobody's edit block
@@ -3857,11 +3856,10 @@ class WorkflowStateStore:
             if not target.insert(to_flow, to_session, source.session.label if label is None else label):
                 raise self._exists_error(to_flow, to_session)
             target.execute(_COPY_VALUES, target.session.id, source.session.id)
+            size = source.execute("SELECT state_size FROM workflow_session WHERE id = ?", source.session.id)
             metadata = source.load_metadata()
             if metadata: target.save_metadata(to_flow, {}, {key: value for key, (_, value) in metadata.items()})
-            sql = "SELECT state_size FROM workflow_session WHERE id = ?"
-            [[size]] = source.execute(sql, source.session.id).fetchall()
-            target.bump(size, current_step=source.session.current_step)
+            target.bump(size.fetchall()[0][0], current_step=source.session.current_step)
         return to_session
 
     def get_session(self,
@@ -4529,7 +4527,8 @@ class AsyncWorkflowStateStore:
     ) -> None:
         from asyncio import Lock
         from concurrent.futures import ThreadPoolExecutor
-        if not isinstance(store, WorkflowStateStore): raise TypeError(f"store must be a store, not {type(store).__name__}")
+        if not isinstance(store, WorkflowStateStore):
+            raise TypeError(f"store must be a store, not {type(store).__name__}")
         _check_int("max_readers", max_readers, 1)
         self.store, self._turn = store, Lock()
         self._readers, self._writer = ThreadPoolExecutor(max_readers), ThreadPoolExecutor(1)
@@ -4540,6 +4539,7 @@ class AsyncWorkflowStateStore:
     session_exists = _CoroutineMethod(WorkflowStateStore.session_exists, "_read")
     get_session_summary = _CoroutineMethod(WorkflowStateStore.get_session_summary, "_read")
     set_session_label = _CoroutineMethod(WorkflowStateStore.set_session_label, "_write")
+    set_session_metadata = _CoroutineMethod(WorkflowStateStore.set_session_metadata, "_write")
     delete_session = _CoroutineMethod(WorkflowStateStore.delete_session, "_write")
     clear_state = _CoroutineMethod(WorkflowStateStore.clear_state, "_write")
     reset_session = _CoroutineMethod(WorkflowStateStore.reset_session, "_write")
@@ -4654,6 +4654,9 @@ def _session_record(store: WorkflowStateStore, flow_id: str, session_id: str) ->
     record = {name: getattr(session, name) for name in names if hasattr(session, name)}
     return {**record, "state": session.state, "steps": session._steps}
 
+def _summary_record(session: SessionSummary) -> Dict[str, Any]:
+    return {name: value for name, value in vars(session).items() if not name.startswith("_")}
+
 def _undo_record(session: SessionSnapshot) -> List[Dict[str, Any]]:
     "The undo lists of a session, the session's own first."
     return [{"step": json.loads(scope)[len(_STEP_PREFIX):] if scope else None,
@@ -4668,30 +4671,35 @@ def _each_session(store: WorkflowStateStore, flow_id: Optional[str] = None) -> I
     while page := store._db.read(more, *values, page[-1][0] if page else 0):
         for _, flow, session in page: yield flow, session
 
-def _import_session(store: WorkflowStateStore, line: str) -> int:
-    "The number of sessions that were created: 0 if the session is there and reads the same."
+def _read_record(line: str) -> Dict[str, Any]:
     record = json.loads(line)
     if not isinstance(record, dict): raise ValueError("not a JSON object")
-    record = {"label": None, "current_step": None, "state": {}, "steps": {}, **record}
-    missing = [name for name in ("flow_id", "session_id") if name not in record]
-    if missing: raise ValueError(f"{missing[0]} is missing")
-    if not isinstance(record["steps"], dict): raise ValueError("steps must be a JSON object")
-    flow_id, session_id, metadata = record["flow_id"], record["session_id"], record.get("metadata")
+    for name in ("flow_id", "session_id"):
+        if name not in record: raise ValueError(f"{name} is missing")
+    record = {"label": None, "current_step": None, "metadata": {}, "state": {}, "steps": {}, **record}
+    for name in ("metadata", "state", "steps"):
+        if not isinstance(record[name], dict): raise ValueError(f"{name} must be a JSON object")
+    return record
+
+def _import_session(store: WorkflowStateStore, line: str) -> int:
+    "The number of sessions that were created: 0 if the session is there and reads the same."
+    record = _read_record(line)
+    ids = flow_id, session_id = record["flow_id"], record["session_id"]
     try:
-        with store.edit_session(flow_id, session_id, expected_revision=0) as edit:
+        with store.edit_session(*ids, expected_revision=0) as edit:
             edit.label, edit.current_step = record["label"], record["current_step"]
             edit.state.update(record["state"])
             for step_id, state in record["steps"].items(): edit.step(step_id).update(state)
-            if metadata: getattr(edit, "metadata").update(metadata)
+            if record["metadata"]: getattr(edit, "metadata").update(record["metadata"])
     except StaleSessionError:
-        existing = _session_record(store, flow_id, session_id) or {}
-        if any(_encode(record[name]) != _encode(existing[name]) for name in existing if name in record):
-            raise store.IntegrityError(
-                f"flow {flow_id!r}, session {session_id!r} exists with other content: delete it first") from None
-        return 0
-    if not edit.revision: store.create_session(flow_id, session_id)  # a session without any content
-    for step_id, state in record["steps"].items():
-        if not state: store.update_step_state(flow_id, session_id, step_id, {})  # a block creates no empty step
+        existing = _session_record(store, *ids) or {}
+        if {name: _encode(record[name]) for name in existing} == {name: _encode(existing[name]) for name in existing}:
+            return 0
+        what = f"flow {flow_id!r}, session {session_id!r} exists with other content: delete it first"
+        raise store.IntegrityError(what) from None
+    if not edit.revision: store.create_session(*ids)  # it has no content
+    for step_id in [step_id for step_id, state in record["steps"].items() if not state]:
+        store.update_step_state(*ids, step_id, {})  # a block creates no empty step
     return 1
 
 # %% ../nbs/state_store.ipynb #shell-commands
@@ -4727,7 +4735,7 @@ def _sessions_command(args: Any) -> None:
         found = [one for flow in flows for one in store.list_sessions(flow, limit=args.limit, **given)]
     found.sort(key=lambda one: one.updated_at, reverse=True)
     if args.limit is not None: del found[args.limit:]
-    if args.json: print(_json_text([vars(one) for one in found]))
+    if args.json: print(_json_text([_summary_record(one) for one in found]))
     else: _print_table(found)
 
 def _print_table(summaries: List[SessionSummary]) -> None:
@@ -4744,8 +4752,7 @@ def _print_table(summaries: List[SessionSummary]) -> None:
 def _show_command(args: Any) -> None:
     with _open_database(args.database, args.schema) as store: session = store.get_session(args.flow, args.session)
     if not session: raise LookupError(f"flow {args.flow!r} has no session {args.session!r}")
-    summary = {name: value for name, value in vars(session).items() if name != "state" and not name.startswith("_")}
-    record = {**summary, "state": session.state, "steps": session._steps, "undo": _undo_record(session)}
+    record = {**_summary_record(session), "steps": session._steps, "undo": _undo_record(session)}
     print(_json_text(record, None if args.json else 2))
 
 def _check_command(args: Any) -> int:
@@ -4757,12 +4764,11 @@ def _check_command(args: Any) -> int:
 # %% ../nbs/state_store.ipynb #shell-copies
 def _backup_command(args: Any) -> None:
     with _open_database(args.database, args.schema) as store:
-        if not isinstance(store, SQLiteWorkflowStateStore): return store.backup(args.dest)  # type: ignore[attr-defined, no-any-return]
-        dest, stem = Path(args.dest), store.db_path.stem
+        dest, stem = Path(args.dest), Path(args.database).stem
         if args.keep is not None: dest /= f"{stem}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}.db"
         elif dest.is_dir(): raise IsADirectoryError(f"{dest} is a folder: name a file in it, or use --keep")
         replaced = dest.stat().st_size if dest.is_file() else None
-        with _progress("copying"): store.backup(dest)
+        with _progress("copying"): getattr(store, "backup")(dest)
     deleted = _old_copies(dest.parent, stem, args.keep) if args.keep is not None else []
     for path in deleted: path.unlink()
     size = dest.stat().st_size
@@ -4798,7 +4804,8 @@ def _prune_command(args: Any) -> None:
         old = "SELECT count(*) FROM workflow_session WHERE flow_id = ? AND updated <= ?"
         for done, flow in enumerate(flows):
             progress(done, len(flows))
-            deleted[flow] = store._db.read(old, flow, latest)[0][0] if args.dry_run else store.prune_sessions(flow, args.older_than)
+            if args.dry_run: deleted[flow] = int(store._db.read(old, flow, latest)[0][0])
+            else: deleted[flow] = store.prune_sessions(flow, args.older_than)
     found = {flow: number for flow, number in deleted.items() if number}
     what = "would delete" if args.dry_run else "deleted"
     lines = [f"{what} {_count(number)} of flow {flow!r}" for flow, number in found.items()] or [f"{what} no sessions"]
@@ -4826,7 +4833,8 @@ def _import_command(args: Any) -> None:
             except (LookupError, TypeError, ValueError, AttributeError, store.Error) as error:
                 raise ValueError(f"line {number}: {error} ({_count(created)} imported before)") from error
             progress(number, number)
-    _report(args, f"imported {_count(created)}; {number - created:,} were there already", imported=created, present=number - created)
+    text = f"imported {_count(created)}; {number - created:,} were there already"
+    _report(args, text, imported=created, present=number - created)
 
 # %% ../nbs/state_store.ipynb #shell-arguments
 _DATABASE = "a file, or postgresql://user@host/database"
@@ -4868,14 +4876,15 @@ def _arguments(args: Optional[Sequence[str]]) -> Any:
     add("restore", _restore_command, "replace a store's content with that of a backup", "source")
     copy = add("copy", _copy_command, "copy all sessions with their undo to another store", "target")
     prune = add("prune", _prune_command, "delete sessions that have not changed for a while")
-    prune.add_argument("--older-than", metavar="DURATION", required=True, type=checked(_duration), help="for example 30d or 12h")
+    prune.add_argument("--older-than", metavar="DURATION", required=True, type=checked(_duration),
+                       help="for example 30d or 12h")
     prune.add_argument("--flow", help="only this flow")
     prune.add_argument("--dry-run", action="store_true", help="say what would be deleted, and delete nothing")
     export = add("export", _export_command, "print sessions as JSON Lines, without undo")
     export.add_argument("--flow", help="only this flow")
     export.add_argument("--session", help="only this session; needs --flow")
     load = add("import", _import_command, "create sessions from JSON Lines on standard input")
-    for command in copy, load: command.add_argument("--create", action="store_true", help="create the file if there is none")
+    for one in copy, load: one.add_argument("--create", action="store_true", help="create the file if there is none")
     return parser.parse_args(args, Namespace())
 
 # %% ../nbs/state_store.ipynb #shell-main

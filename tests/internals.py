@@ -104,6 +104,15 @@ def watcher_thread(store):
     return store._watcher.thread
 
 
+def before_watching(monkeypatch, store, action):
+    "Call this function between the next wait's own look at the database and the watcher's."
+    add = store._watcher.add
+    def add_later(wait):
+        action()
+        add(wait)
+    monkeypatch.setattr(store._watcher, 'add', add_later)
+
+
 def fail_watcher(monkeypatch, store, fail):
     "Make the watcher call this function in place of its first look at the database."
     monkeypatch.setattr(store._db, 'data_version', fail)

@@ -1,5 +1,6 @@
 "`AsyncWorkflowStateStore`: every method as a coroutine, edit blocks that await, and cancellation at any instant."
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import random
@@ -252,6 +253,33 @@ def test_a_block_that_is_cancelled_leaves_no_lock(store, at):
     asyncio.run(main())
     store.update_state(F, S, {'after': 2})
 
+def test_a_block_that_is_cancelled_while_it_is_entered_is_left(store):
+    "The thread is in the middle of `__enter__`, and ends it after the cancellation."
+    begun, go, edit_state = threading.Event(), threading.Event(), store.edit_state
+    @contextlib.contextmanager
+    def slow(*args):
+        begun.set()
+        go.wait(20)
+        with edit_state(*args) as state: yield state
+    kept = []  # so that garbage collection does not end the block
+    def slow_block(*args):
+        kept.append(slow(*args))
+        return kept[-1]
+    store.edit_state = slow_block
+    async def main():
+        coroutines = AsyncWorkflowStateStore(store)
+        async def edit():
+            async with coroutines.edit_state(F, S) as state: state['n'] = 1
+        task = asyncio.create_task(edit())
+        while not begun.is_set(): await asyncio.sleep(0)
+        task.cancel()
+        await turns()
+        go.set()
+        with pytest.raises(asyncio.CancelledError): await task
+        await asyncio.wait_for(coroutines.update_state(F, S, {'after': 1}), 20)
+    asyncio.run(main())
+    assert store.get_state(F, S) == {'after': 1}
+
 def test_1000_random_cancellations_leave_no_lock_and_no_half_write(store):
     "Blocks, writes, reads and waits; each block writes one key in two places."
     chance = random.Random(23)
@@ -302,6 +330,8 @@ def test_waits_hold_no_thread_and_end_when_cancelled(store):
         while len(internals.waits(store)) < 200: await asyncio.sleep(0.001)
         assert await coroutines.get_state(F, S) == {}
         for wait in waits[:100]: wait.cancel()
+        async with asyncio.timeout(20):
+            while len(internals.waits(store)) > 100: await asyncio.sleep(0.001)
         await coroutines.update_state(F, S, {'n': 1})
         results = await asyncio.gather(*waits, return_exceptions=True)
         assert results[100:] == [2] * 100 and {type(result) for result in results[:100]} == {asyncio.CancelledError}

@@ -18,7 +18,7 @@ def waiting(store, seen, session_id=S, count=1, **options):
     "So many threads wait for the session; the value lists their results as futures."
     with ThreadPoolExecutor(count) as pool:
         results = [pool.submit(store.wait_for_change, F, session_id, seen, **options) for _ in range(count)]
-        wait_until(lambda: len(internals.waits(store)) == count)
+        wait_until(lambda: len([wait for wait in internals.waits(store) if wait.session == (F, session_id)]) == count)
         yield results
 
 def wait_until(done):
@@ -121,6 +121,18 @@ def test_others_read_and_write_inside_and_outside_edit_blocks_meanwhile(full):
             state['n'] = 7
             assert not result.done()
         assert result.result() == seen + 1
+
+def test_a_change_just_before_the_watcher_knows_of_the_wait(full, monkeypatch):
+    "The watcher has looked after that change already, and others keep it running."
+    seen = revision(full)
+    with waiting(full, seen) as [first], waiting(full, 0, session_id='other', timeout=20):
+        def change():
+            full.set_session_label(F, S, 'other')
+            first.result()
+        internals.before_watching(monkeypatch, full, change)
+        assert full.wait_for_change(F, S, seen, timeout=20) == seen + 1
+        monkeypatch.undo()
+        full.create_session(F, 'other')
 
 @pytest.mark.shared
 def test_another_store_ends_a_wait(open_store):

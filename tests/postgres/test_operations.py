@@ -445,7 +445,7 @@ def test_a_broken_connection_logs_nothing(options, proxy, caplog):
 FAULTS = {  # what happened to the tables: SQL, what the error says, and what the remedy is
     'empty': ('TRUNCATE workflow_schema', r'0: restore .*pg_restore --clean --if-exists.*INSERT INTO',
               'INSERT INTO workflow_schema VALUES ({version})'),
-    'all truncated': ('TRUNCATE workflow_session, workflow_value, workflow_undo, workflow_schema',
+    'all truncated': ('TRUNCATE workflow_session, workflow_value, workflow_undo, workflow_metadata, workflow_schema',
                       'pg_restore --clean --if-exists.*INSERT INTO', 'INSERT INTO workflow_schema VALUES ({version})'),
     'doubled': ('DROP INDEX workflow_schema_one_row; INSERT INTO workflow_schema SELECT version FROM workflow_schema',
                 '2: restore .*pg_restore --clean --if-exists.*delete all rows but one',
