@@ -301,7 +301,8 @@ CUTS = {  # where it breaks: how, whether the change is there, and what the call
     'answer is lost and nobody can be asked': (at_commit(drop, down=True), True, 'unknown'),
     'commit is swallowed': (at_commit(swallow), False, 'refused'),
     'answer is swallowed': (at_commit(hush), True, None),
-    'commit is swallowed and the server waits for it': (lambda proxy: at_commit(swallow)(keep_open(proxy)), False, 'refused')}
+    'commit is swallowed and the server waits for it': (
+        lambda proxy: at_commit(swallow)(keep_open(proxy)), False, 'refused')}
 
 @pytest.mark.parametrize('where', CUTS)
 @pytest.mark.rounds(1, 2)

@@ -23,8 +23,8 @@ from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, copy_store
 from .proxy import Proxy
 from .server import PostgresServer, unprivileged
 from .test_faults import (  # noqa: F401
-    WRITES, Child, F, S, Store, address, ask, at_commit, bouncer, clients, content, hush, needs_signals, options,
-    own_server, proxy, refused, swallow, until)
+    WRITES, Child, F, S, Store, address, ask, at_commit, bouncer, clients, options, own_server, proxy,
+    refused, swallow, until)
 
 def named(options, name): return {**options, 'conninfo': f'{options["conninfo"]} application_name={name}'}
 
@@ -181,7 +181,7 @@ def can_cut_cables():
 
 @pytest.fixture
 def cable():
-    "A client's host in a network namespace of its own; yields how to start a program there, an address, and how to cut."
+    "A client's host in a network namespace of its own; yields a command's prefix, an address, and how to cut."
     if os.name != 'posix' or os.getuid() or not can_cut_cables():
         pytest.skip('cutting a cable needs root, and `ip netns` (Debian: iproute2)')
     name = f'cjm{os.getpid()}'
@@ -368,7 +368,8 @@ def test_an_error_that_waiting_does_not_heal_comes_at_once(options, own_server, 
     finally:
         access.write_text(text)
         ask(options, 'SELECT pg_reload_conf()')
-    logged = [line for line in own_server.log().splitlines() if user in line and 'FATAL' in line and 'terminat' not in line]
+    lines = [line for line in own_server.log().splitlines() if user in line and 'FATAL' in line]
+    logged = [line for line in lines if 'terminat' not in line]
     assert len(logged) <= 2
     figures |= {'attempts_for_each_call': 1}
 
@@ -471,7 +472,8 @@ def test_the_version_table_holds_one_row(options):
     import psycopg
     with Store(options): pass
     for version in (internals.SCHEMA_VERSION, 99):
-        with pytest.raises(psycopg.errors.UniqueViolation): ask(options, f'INSERT INTO workflow_schema VALUES ({version})')
+        sql = f'INSERT INTO workflow_schema VALUES ({version})'
+        with pytest.raises(psycopg.errors.UniqueViolation): ask(options, sql)
 
 def programs(server, name, *args):
     command = [server.bin/name, *args]
@@ -558,7 +560,8 @@ def test_service_and_hostaddr_are_named_right(options, own_server, tmp_path, mon
     port = own_server.port
     with Store(options, conninfo=f'hostaddr=127.0.0.1 port={port} user=postgres dbname=postgres') as store:
         assert f'127.0.0.1:{port}/postgres' in repr(store)
-    with Store(options, conninfo=f'host=db.example.com hostaddr=127.0.0.1 port={port} user=postgres dbname=postgres') as store:
+    both = f'host=db.example.com hostaddr=127.0.0.1 port={port} user=postgres dbname=postgres'
+    with Store(options, conninfo=both) as store:
         assert f'db.example.com (127.0.0.1):{port}/postgres' in repr(store)
 
 # -- prune, copy
@@ -575,7 +578,8 @@ def test_prune_leaves_what_another_writer_holds(options):
 
 def test_copy_store_names_the_session_of_a_nul(options, tmp_path):
     with SQLiteWorkflowStateStore(tmp_path/'wf.db') as file, Store(options) as server:
-        bad = {'label': lambda: file.set_session_label(F, S, 'a\0'), 'current_step': lambda: file.set_current_step(F, S, 'a\0'),
+        bad = {'label': lambda: file.set_session_label(F, S, 'a\0'),
+               'current_step': lambda: file.set_current_step(F, S, 'a\0'),
                'undo_label': lambda: file.update_state(F, S, {'n': 1}, undo_label='a\0'),
                'undo_group': lambda: file.update_state(F, S, {'n': 1}, undo_label='a', undo_group='a\0'),
                'step': lambda: file.update_step_state(F, S, 'a\0', {'n': 1})}
