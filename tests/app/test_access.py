@@ -48,7 +48,7 @@ def test_the_whole_review_by_keyboard_alone(server, visit):
     page.keyboard.press('a')
     expect_clause(page, 2)
     page.keyboard.press('c')
-    expect_focus(page, 'comment')  # what is typed earlier is no comment
+    expect_focus(page, 'comment')  # letters typed earlier are clicks
     page.keyboard.type('Is that so?')
     page.keyboard.press('Control+Enter')
     expect_undo(page, 'Undo: Comment on clause 2')
@@ -84,7 +84,7 @@ def test_the_whole_review_by_keyboard_alone(server, visit):
     page.keyboard.press('Enter')
     expect(page.locator('.sessions li > a')).to_have_text('Readme, read')
 
-def test_the_focus_stays_where_the_person_was(server, visit):
+def test_the_focus_stays_where_the_reviewer_was(server, visit):
     page = upload(server, visit(server))
     for name in ('go-0-0', 'merge', 'go-0-0', 'next', 'undo', 'name', 'redo'):
         page.click(f'#{name}')
@@ -93,7 +93,7 @@ def test_the_focus_stays_where_the_person_was(server, visit):
     page.click('#later')
     expect_focus(page, 'later')
     expect(page.get_by_text('Clauses 20 to')).to_be_visible()
-    page.keyboard.press('Enter')  # there is no later one: it stays where it is, and so does the focus
+    page.keyboard.press('Enter')  # there is no later page: the button and the focus stay
     wait_for_answers(page)
     expect_focus(page, 'later')
     for step in ('review', 'export', 'split', 'review'):
@@ -128,20 +128,20 @@ def test_a_key_that_is_held_is_one_click(server, visit):
     expect_clause(page, 4)
     assert stored(server, page)[1] == ['accepted', 'accepted']
 
-def test_what_is_typed_before_the_comment_box_is_there_is_no_click(server, visit):
+def test_letters_typed_before_the_comment_box_appears_are_no_clicks(server, visit):
     page = upload(server, visit(server), step='Review')
     held = []
     page.route('**/accept', lambda route: held.append(route))
     page.keyboard.press('a')
     expect_state(page, 'Saving…')
-    page.keyboard.type('cr')  # the box that comes with the answer is asked for; then the first letter is typed
+    page.keyboard.type('cr')  # C asks for the box that comes with the answer; R is typed before it is there
     held.pop().continue_()
     expect(page.locator('#comment')).to_be_focused()
     expect_clause(page, 2)
     wait_for_answers(page)
     assert stored(server, page)[1] == ['accepted']
 
-def test_keys_are_named_on_their_buttons_and_in_a_help(server, visit):
+def test_keys_are_named_on_their_buttons_and_in_the_help(server, visit):
     page = upload(server, visit(server), step='Review')
     assert page.locator('footer button:not([aria-keyshortcuts])').count() == 0
     page.focus('[hx-post=accept]')
@@ -159,7 +159,7 @@ def test_keys_are_named_on_their_buttons_and_in_a_help(server, visit):
     expect(dialog).not_to_be_visible()
     expect_clause(page, 1)
 
-def test_control_z_in_a_box_is_the_boxs_own(server, visit):
+def test_control_z_in_a_box_undoes_only_typing(server, visit):
     page = upload(server, visit(server), step='Review')
     page.keyboard.press('a')
     expect_clause(page, 2)
@@ -260,7 +260,7 @@ def test_axe_finds_nothing_on_any_page(server, visit, who, scheme):
     check('key')
     page.goto(server.url + '/s/none/')
     check('missing')
-    assert min(seen) > 10, seen  # it did look
+    assert min(seen) > 10, seen  # axe has checked something
 
 # -- undo
 
@@ -351,7 +351,7 @@ def test_a_name_that_is_emptied_is_untitled_everywhere(server, visit):
     open_step(page, 'Review')
     expect(page).to_have_title('Untitled: review')
 
-def test_without_scripts_a_sentence_says_so(server, visit):
+def test_without_javascript_a_sentence_says_so(server, visit):
     page = visit(server, java_script_enabled=False)
     page.goto(server.url)
     page.click('text=Start')

@@ -61,8 +61,10 @@ def test_the_page_says_at_once_that_something_is_not_saved(server, visit):
 def test_leaving_and_coming_back_shows_what_was_typed_and_it_is_saved(server, visit):
     page = upload(server, visit(server), step='Review')
     page.click('#comment')
+    page.route('**/comment', lambda route: route.abort() if route.request.resource_type == 'xhr' else route.continue_())  # requests that end with the page
     page.keyboard.type('typed just before leaving')
     page.goto(server.url)
+    page.unroute('**/comment')
     page.go_back()
     expect(page.locator('#comment')).to_have_value('typed just before leaving')
     expect_state(page, 'Saved.')
@@ -156,6 +158,25 @@ def test_a_tab_that_only_looks_makes_no_other_tab_stale(server, visit):
     expect_clause(first, 2)
     expect(notice(first)).to_be_empty()
     assert stored(server, first)[1] == ['accepted'] and comment(server, first) == 'typed in the first tab'
+
+def test_a_click_in_a_stale_tab_is_refused_and_overwrites_nothing(server, visit):
+    first = upload(server, visit(server), step='Review')
+    second = second_tab(first)
+    first.keyboard.press('a')
+    expect_clause(first, 2)
+    before = stored(server, first)
+    for action in ('reject', 'next', 'undo', 'redo'):
+        with second.expect_response(f'**/{action}'): second.click(f'#{action}')
+        expect(notice(second)).to_contain_text('changed in another tab')
+        expect_state(second, 'Not saved.')
+        assert stored(server, first) == before
+    second.click('#notice >> text=Reload')
+    expect_clause(second, 2)
+    second.keyboard.press('r')
+    expect_clause(second, 3)
+    assert stored(server, first)[1] == ['accepted', 'rejected']
+    first.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # the reviewer comes back to the first tab
+    expect(notice(first)).to_contain_text('changed in another tab')
 
 def test_a_comment_from_a_stale_tab_is_saved_and_the_tab_stays_stale(server, visit):
     first = upload(server, visit(server), step='Review')

@@ -147,7 +147,8 @@ def test_a_link_lets_a_second_person_in(server, visit):
     expect(ben.get_by_role('link', name='Share: lease.txt')).to_have_count(0)
     ana.goto(session_url(ana) + 'share')
     expect(ana.get_by_text('People who have followed it: 1')).to_be_visible()
-    ana.click('text=Withdraw')
+    ana.click('text=Withdraw the link')
+    expect(ana.get_by_text('Make a link')).to_be_visible()
     assert ben.goto(session_url(ana) + 'review').status == 404 and ben.goto(link).status == 404
     expect(ben.get_by_text('There are no sessions yet.')).to_be_visible()
 
