@@ -170,6 +170,25 @@ def _too_deep(value: Any) -> bool:
         if not level: return False
     return True
 
+# %% ../nbs/state_store.ipynb #stored-depth
+_WRAPPING_LEVELS = 10  # at most, of the lists and dicts that the store itself puts around values
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
+
+def _is_text_too_deep(text: str) -> bool:
+    "Whether a JSON text is nested deeper than anything that the store writes."
+    depth = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > _MAX_LEVELS + _WRAPPING_LEVELS: return True
+    return False
+
+def _holds_text_too_deep(stored: Any) -> bool:
+    "The same for rows, trees and undo entries."
+    if isinstance(stored, str): return _is_text_too_deep(stored)
+    if isinstance(stored, bytes): return _is_text_too_deep(_unzip(stored).decode(errors="replace"))
+    parts = stored.values() if isinstance(stored, dict) else stored if isinstance(stored, (list, tuple)) else ()
+    return any(map(_holds_text_too_deep, parts))
+
 # %% ../nbs/state_store.ipynb #json
 _Encode = Callable[[Any], str]
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -427,6 +446,7 @@ def _flatten_state(
             raise ValueError(f"{where} is a step's state and must be a dict, not {type(value).__name__}")
         try: texts.update(_flatten((*scope, name), value, is_step, encode))
         except (TypeError, ValueError, RecursionError) as error:
+            if isinstance(error, RecursionError) and not _too_deep(value): raise  # the caller's own recursion
             path = _path_of_bad_value("", {key: value}, encode)
             if path is None: raise
             raise TypeError(f"{path} is not JSON: {error}") from None
@@ -488,16 +508,37 @@ class _Action(NamedTuple):
 
     @classmethod
     def unpack(cls, data: bytes) -> _Action:
-        if data[:1] != b"[":
-            unzip = zlib.decompressobj()
-            data = unzip.decompress(data, _MAX_ACTION_BYTES)
-            if not unzip.eof:
-                raise ValueError(f"an undo entry is incomplete, or has more than {_MAX_ACTION_BYTES:,} bytes")
-        fields, steps = json.loads(data)
+        fields, steps = json.loads(_unzip(data))
         return cls({
             tuple(map(_dump_key, path)): Field(
                 _dumps(*old) if old else GONE, new, None if behind is None else _dump_key(behind))
             for path, old, new, behind in fields}, steps)
+
+def _unzip(data: bytes) -> bytes:
+    "The JSON of an undo entry, which never takes more memory than an entry may have."
+    if data[:1] == b"[": return data
+    unzip = zlib.decompressobj()
+    data = unzip.decompress(data, _MAX_ACTION_BYTES)
+    if not unzip.eof:
+        raise ValueError(f"an undo entry is incomplete, or has more than {_MAX_ACTION_BYTES:,} bytes")
+    return data
+
+# %% ../nbs/state_store.ipynb #stored-action
+def _unpack_stored(
+    data: bytes,
+    scope: str # Of the undo entry that holds it: "" or a step's key
+) -> _Action:
+    "The action of an undo entry. Raises `ValueError` or `TypeError` if the store can't have written it."
+    action = _Action.unpack(data)
+    for path, field in action.fields.items():
+        if not bool(scope) < len(path) <= len(_KEY_COLUMNS) or scope and path[0] != scope:
+            raise ValueError(f"it changes {'.'.join(path) or 'no field'}, which is outside of its scope")
+        if not isinstance(field.after, (str, type(None))): raise TypeError("a fingerprint is not text")
+    if not isinstance(action.steps, dict) or not all(map(_is_step, action.steps)):
+        raise ValueError("its list of steps is wrong")
+    if not all(isinstance(key, (str, type(None))) for key in action.steps.values()):
+        raise TypeError("the key before a step is not text")
+    return action
 
 # %% ../nbs/state_store.ipynb #content
 class _Content(NamedTuple):
@@ -629,13 +670,13 @@ _T = TypeVar("_T")
 
 class _ErrorContext:
     "A context manager that adds the database's name to the driver's errors."
-    unreadable = LookupError, TypeError, ValueError, OverflowError, RecursionError, zlib.error
+    unreadable = AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError, zlib.error
     def __init__(self, name: str, driver: Any = sqlite3) -> None: self.name, self.driver = name, driver
     def __enter__(self) -> None: pass
     def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None: self.explain(error)
 
     def explain(self, error: Optional[BaseException]) -> None:
-        if isinstance(error, UnicodeDecodeError):  # the driver raises it for a message that quotes damaged bytes
+        if _is_bad_utf8(error):
             raise self.driver.DatabaseError(f"the database is damaged ({error}): {self.name}") from error
         if isinstance(error, self.driver.Error) and self.name not in str(error): error.args = (f"{error}: {self.name}",)
 
@@ -643,15 +684,65 @@ class _ErrorContext:
         "`read(*values)`, where the values come from the database."
         try: return read(*values)
         except self.unreadable as error:
+            if isinstance(error, RecursionError) and not _holds_text_too_deep(values): raise  # the caller's recursion
             what = f"the database is damaged, a stored value can't be read ({error}): {self.name}"
             raise self.driver.DatabaseError(what) from error
 
+def _is_bad_utf8(error: Optional[BaseException]) -> bool:
+    "Whether a stored text is not UTF-8. The driver's own message can fail too, because it quotes the bytes."
+    bad_text = isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")
+    return bad_text or isinstance(error, UnicodeDecodeError)
+
+# %% ../nbs/state_store.ipynb #types
+_Types = Dict[str, Any]  # column -> the type of its values, or the types
+_OPTIONAL_TEXT = str, type(None)
+_VALUE_TYPES: _Types = {"k1": str, "k2": str, "k3": str, "position": int, "value": str}
+_SESSION_TYPES: _Types = {
+    "flow_id": str, "session_id": str, "label": _OPTIONAL_TEXT, "current_step": _OPTIONAL_TEXT, "created": int,
+    "updated": int, "state_size": int, "revision": int}
+_UNDO_TYPES: _Types = {
+    "scope": str, "seq": int, "undone": int, "label": str, "undo_group": _OPTIONAL_TEXT, "created": int, "keys": str,
+    "size": int, "entry": bytes}
+_FOUND_TYPES: _Types = {"id": int, "revision": int, "label": _OPTIONAL_TEXT, "current_step": _OPTIONAL_TEXT}
+_TYPE_NAMES = {str: "text", bytes: "a BLOB or bad UTF-8", int: "an integer", float: "a REAL", type(None): "missing"}
+_MAX_REVISION = 2 ** 31 - 2  # a position is a revision times 2**32
+_MAX_SEQ = 2 ** 62
+
+def _wrong_types(types: _Types, row: Sequence[Any]) -> Iterator[str]:
+    "What is wrong with the types of a stored row."
+    for (column, expected), value in zip(types.items(), row):
+        if not isinstance(value, expected): yield f"{column} is {_TYPE_NAMES[type(value)]}"
+
+def _check_types(types: _Types, rows: Iterable[Sequence[Any]]) -> None:
+    for row in rows:
+        if not all(map(isinstance, row, types.values())): raise TypeError(", ".join(_wrong_types(types, row)))
+
+def _check_values(rows: Iterable[Sequence[Any]]) -> None:
+    "The same for rows of values, of which a session can have thousands."
+    for k1, k2, k3, position, value in rows:
+        if type(k1) is type(k2) is type(k3) is type(value) is str and type(position) is int: continue
+        _check_types(_VALUE_TYPES, [(k1, k2, k3, position, value)])
+
+def _check_found(
+    sessions: Sequence[Any], # Rows that begin with id, revision, label and current step of one session
+    undo: Iterable[Sequence[Any]] = () # Rows that begin with the number of an undo entry
+) -> None:
+    "Refuse a session, or undo entries, from whose numbers a write can't go on."
+    for row in sessions[:1]:
+        _check_types(_FOUND_TYPES, [row])
+        if not 0 <= row[1] <= _MAX_REVISION: raise ValueError(f"revision is {row[1]}")
+    for seq, *_ in undo:
+        _check_types({"seq": int}, [(seq,)])
+        if abs(seq) > _MAX_SEQ: raise ValueError(f"seq is {seq}")
+
 # %% ../nbs/state_store.ipynb #next-time
-_MAX_TIME = 253_370_764_800_000_000  # the year 9999; later times have no text
+_MIN_TIME, _MAX_TIME = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 to 9999; others have no text
+_MAX_LEAD = 3_600_000_000  # microseconds by which the latest change may be ahead of the clock
 
 def _next_time(latest: Optional[int] = None) -> int:
-    "Microseconds since 1970, UTC; later than `latest` even if the clock was set back or is coarse."
-    return max(time.time_ns() // 1000, min(latest or 0, _MAX_TIME) + 1)
+    "Microseconds since 1970, UTC; later than `latest`, unless that is more than an hour ahead of the clock."
+    now = time.time_ns() // 1000
+    return now if latest is None or latest > now + _MAX_LEAD else max(now, latest + 1)
 
 # %% ../nbs/state_store.ipynb #engine-protocol
 class _Engine(Protocol):
@@ -664,7 +755,7 @@ class _Engine(Protocol):
     """
     TIME_TEXT: str # SQL that formats a time; `{}` stands for the column
     LOCK: str # statement that locks a session's row until the end of the transaction; "" if `write` excludes all
-    NEXT_TIME: str # SQL for the value of session `s` that `change_time` takes
+    NEXT_TIME: str # SQL for a value of session `s` that `change_time` uses
 
     @property
     def errors(self) -> _ErrorContext:
@@ -694,8 +785,11 @@ class _Engine(Protocol):
         for itself; a write from another thread waits.
         """
 
-    def change_time(self, latest: Any) -> int:
-        "Time of a change, in microseconds since 1970, UTC: later than every change of the session so far."
+    def change_time(self, connection: Any, flow_id: str, latest: Any) -> int:
+        """Time of a change, in microseconds since 1970, UTC, from the value of `NEXT_TIME`.
+
+        It is later than every change of the session so far, except those more than an hour ahead of the clock.
+        """
 
     def creation_time(self, connection: Any, flow_id: Optional[str] = None) -> int:
         "The time now; with a flow, the time for a new session in it."
@@ -1056,9 +1150,20 @@ class _Readers:
 def _read_snapshot(con: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
     one_snapshot = len(statements) == 1 or con.in_transaction  # in memory, a read may be inside an edit block
     if not one_snapshot: con.execute("BEGIN")
-    try: return [con.execute(*statement).fetchall() for statement in statements]
+    try:
+        try: return [con.execute(*statement).fetchall() for statement in statements]
+        except (sqlite3.OperationalError, UnicodeDecodeError) as error:
+            if not _is_bad_utf8(error): raise
+        con.text_factory = _text_or_bytes  # slower, so only if a text of the result is damaged
+        try: return [con.execute(*statement).fetchall() for statement in statements]
+        finally: con.text_factory = str
     finally:
         if not one_snapshot: con.execute("ROLLBACK")
+
+def _text_or_bytes(data: bytes) -> Union[str, bytes]:
+    "The text, or the bytes if they are not UTF-8: then one bad text does not hide the rest of a result."
+    try: return data.decode()
+    except UnicodeDecodeError: return data
 
 # %% ../nbs/state_store.ipynb #sqlite-engine
 _FORKED = "the process forked while it used this file: fork outside of edit blocks, or use the spawn method"
@@ -1073,10 +1178,10 @@ def _close_on_error(con: sqlite3.Connection) -> Iterator[None]:
 
 class _SQLite:
     "One connection that writes, and a few that read. Between calls, all of them can be closed."
-    TIME_TEXT = "datetime({} / 1000000, 'unixepoch')"
+    TIME_TEXT = (f"CASE WHEN typeof({{0}}) = 'integer' AND {{0}} BETWEEN {_MIN_TIME} AND {_MAX_TIME} "
+                 "THEN datetime({0} / 1000000, 'unixepoch') END")
     LOCK = ""
-    NEXT_TIME = "(SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id)"
-    change_time = staticmethod(_next_time)
+    NEXT_TIME = f"(SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id AND updated <= {_MAX_TIME})"
 
     def __init__(self,
         path: Optional[Path], # Absolute; `None` for a database in memory
@@ -1178,10 +1283,16 @@ class _SQLite:
     # -- read and write
 
     def creation_time(self, connection: Any, flow_id: Optional[str] = None) -> int:
-        if flow_id is None: return _next_time()
-        sql = "SELECT max(updated) FROM workflow_session WHERE flow_id = ?"
-        [[latest]] = connection.execute(sql, (flow_id,)).fetchall()
-        return _next_time(latest)
+        now = _next_time()
+        if flow_id is None: return now
+        sql = "SELECT max(updated) FROM workflow_session WHERE flow_id = ? AND updated BETWEEN ? AND ?"
+        [[latest]] = connection.execute(sql, (flow_id, _MIN_TIME, now + _MAX_LEAD)).fetchall()
+        return max(now, int(latest or 0) + 1)
+
+    def change_time(self, connection: Any, flow_id: str, latest: Any) -> int:
+        now = _next_time()
+        if type(latest) is int and latest <= now + _MAX_LEAD: return max(now, latest + 1)
+        return self.creation_time(connection, flow_id)  # the latest time is damaged, or far ahead
 
     def read(self, sql: str, *values: Any) -> list[Any]: return self.read_all((sql, values))[0]
 
@@ -1190,7 +1301,7 @@ class _SQLite:
         try:
             if self.path is not None: return self.readers.read(statements, self)
             with self.lock.held(): return _read_snapshot(self.open_writer(), statements)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             self.errors.explain(error)
             raise
 
@@ -1211,7 +1322,7 @@ class _SQLite:
             if self.writer is not con: raise sqlite3.ProgrammingError(self.closed)  # forked in the block
             con.execute("COMMIT")
             self.guard.restart_log(con, self.timeout)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             if in_our_code: self.note_error(error)  # the caller's own errors stay as they are
             raise
         finally:
@@ -1224,7 +1335,7 @@ class _SQLite:
                     lock.lock.release()
                     block.clear()
 
-    def note_error(self, error: sqlite3.Error) -> None:
+    def note_error(self, error: Exception) -> None:
         "Add the name, and reopen the writer at the next call if the connection is useless now."
         self.errors.explain(error)
         code = getattr(error, "sqlite_errorcode", None) or 0
@@ -1504,9 +1615,10 @@ _KEEPALIVE = ", ".join(
 
 class _Postgres:
     "A pool of connections, and the locks of the writes that are under way."
-    TIME_TEXT = "to_char(to_timestamp({} / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
+    TIME_TEXT = (f"CASE WHEN {{0}} BETWEEN {_MIN_TIME} AND {_MAX_TIME} THEN "
+                 "to_char(to_timestamp({0} / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END")
     LOCK = "SELECT 1 FROM workflow_session WHERE flow_id = ? AND session_id = ? FOR UPDATE"
-    NEXT_TIME = f"greatest(updated + 1, {_CLOCK})"
+    NEXT_TIME = f"CASE WHEN updated <= {_CLOCK} + {_MAX_LEAD} THEN greatest(updated + 1, {_CLOCK}) ELSE {_CLOCK} END"
 
     def __init__(self,
         conninfo: str, schema: str, timeout: float, synchronous: str,
@@ -1553,7 +1665,7 @@ class _Postgres:
 
     # -- read
 
-    def change_time(self, latest: Any) -> int: return int(latest)
+    def change_time(self, connection: Any, flow_id: str, latest: Any) -> int: return int(latest)
 
     def creation_time(self, connection: Any, flow_id: Optional[str] = None) -> int:
         return int(connection.execute(f"SELECT {_CLOCK}").fetchall()[0][0])
@@ -1670,6 +1782,8 @@ def _selection(scope: _Path, names: Optional[Collection[str]]) -> tuple[Optional
 
 def _rows_from(found: Iterable[Any], scope: _Path, names: Optional[Collection[str]]) -> _Rows:
     "Rows as the database returns them, by path."
+    found = list(found)
+    _check_values(found)
     rows: _Rows = {
         (k1, k2, k3) if k3 else (k1, k2) if k2 else (k1,): (position, text) for k1, k2, k3, position, text in found}
     if names is None or len(names) <= _MAX_NAMES: return rows
@@ -1780,8 +1894,8 @@ class _Transaction:
             if self.insert(flow_id, session_id): return True  # else another process has just created it
         if not found: return False
         id, revision, label, step, latest = found[0][:5]
-        self.session = _Session(id, revision, label, step, self.db.change_time(latest))
-        self.rows = _rows_from([row[5:] for row in found if row[5] is not None], options.scope, names)
+        self.session = _Session(id, revision, label, step, self.db.change_time(self.connection, flow_id, latest))
+        self.rows = self.rows_from([row[5:] for row in found if any(row[5:])], names)
         self.undo_rows = undo_rows[0] if undo_rows else ()
         return True
 
@@ -1790,6 +1904,7 @@ class _Transaction:
         while True:
             lock = self.connection.execute(self.db.LOCK, ids) if self.db.LOCK else None
             found = [result.fetchall() for result in [self.connection.execute(*one) for one in statements]]
+            self.db.errors.read_stored(_check_found, *found)
             if lock is None or not found[0] or lock.fetchall(): return found  # else it was created between the two
 
     def check_revision(self, actual: int) -> None:
@@ -1806,6 +1921,9 @@ class _Transaction:
     def delete_session(self) -> None: self.execute("DELETE FROM workflow_session WHERE id = ?", self.session.id)
 
     # -- its rows
+
+    def rows_from(self, found: list[Any], names: Optional[Collection[str]], scope: Optional[_Path] = None) -> _Rows:
+        return self.db.errors.read_stored(_rows_from, found, self.options.scope if scope is None else scope, names)
 
     def select_order(self, scope: _Path) -> Any:
         "The positions of a scope's keys, without their values."
@@ -1833,7 +1951,7 @@ class _Transaction:
             sql = _rows_sql(_SELECT_ROWS + "?", bool(scope), number)
             results.append((self.execute(sql, self.session.id, *values), scope, names[scope]))
         rows: _Rows = {}
-        for result, scope, keys in results: rows.update(_rows_from(result.fetchall(), scope, keys))
+        for result, scope, keys in results: rows.update(self.rows_from(result.fetchall(), keys, scope))
         return rows
 
     def save(self, old: _Rows, new: _Rows, **columns: Any) -> None:
@@ -1870,14 +1988,16 @@ class _Transaction:
 
     # -- undo
 
-    def unpack(self, data: bytes) -> _Action: return self.db.errors.read_stored(_Action.unpack, data)
+    def unpack(self, data: bytes) -> _Action:
+        return self.db.errors.read_stored(_unpack_stored, data, "".join(self.options.scope))
 
     def record(self, old: _Rows, new: _Rows) -> None:
         "Store the action as the newest undo entry, or merge it into that if both have the same group."
         options, limit, here = self.options, self.limit, (self.session.id, "".join(self.options.scope))
         old, new = self.with_siblings(old, new)
         steps = _steps_of(old, new)
-        action = _action_between(_Content.of_rows(old, steps), _Content.of_rows(new, steps))
+        read = self.db.errors.read_stored
+        action = read(_action_between, _Content.of_rows(old, steps), _Content.of_rows(new, steps))
         if not action.fields: return
         if not limit.depth:
             self.execute(_DELETE_UNDO, *here)
@@ -1900,7 +2020,7 @@ class _Transaction:
         "Add the positions of the keys beside a deleted key, to know which key it came after."
         deleted = [path for path in old if path not in new and len(path) <= 1 + _is_step(path[0])]
         for scope in {path[:-1] for path in deleted}:
-            order = _rows_from(self.select_order(scope).fetchall(), scope, None)
+            order = self.rows_from(self.select_order(scope).fetchall(), None, scope)
             new = {**{path: row for path, row in order.items() if path not in old}, **new}
             old = {**order, **old}
         return old, new
@@ -1912,20 +2032,22 @@ class _Transaction:
         old, new = {**old, **around}, {**new, **around}
         steps = _steps_of(old, new) | first.touched_steps
         before = _Content.of_rows(old, steps)
-        if _conflicting_paths(before, first): return None
-        return _action_between(_revert(before, first), _Content.of_rows(new, steps))
+        read = self.db.errors.read_stored
+        if read(_conflicting_paths, before, first): return None
+        return read(_action_between, read(_revert, before, first), _Content.of_rows(new, steps))
 
     def replay(self, force: Union[bool, Collection[str]]) -> None:
         "Undo or redo the actions in `undo_rows`, and store in their place what leads back again."
         scope, actions = self.options.scope, [self.unpack(row[1]) for row in self.undo_rows]
+        read = self.db.errors.read_stored
         old = self.load(actions)
         now = _Content.of_rows(old, set().union(*[action.touched_steps for action in actions]))
         for action, (seq, _, undone, *_) in zip(actions, self.undo_rows):
-            _check_conflicts(now, action, scope, force)
-            before, now = now, _revert(now, action)
-            data = _action_between(before, now).pack()
+            read(_check_conflicts, now, action, scope, force)
+            before, now = now, read(_revert, now, action)
+            data = read(_action_between, before, now).pack()
             self.execute(_UPDATE_UNDO, 1 - undone, len(data), data, self.session.id, "".join(scope), seq)
-        self.save(old, now.to_rows(old, self.session.unused_positions))
+        self.save(old, read(now.to_rows, old, self.session.unused_positions))
 
 def _steps_of(*sides: _Rows) -> set[str]:
     "The steps among loaded rows."
@@ -1945,6 +2067,8 @@ def _value_from(
     scope: _Path,
     names: Optional[Collection[str]] = None # The keys that are wanted; `None`: all
 ) -> Any: # The dict that the caller gets
+    found = list(found)
+    _check_values(found)
     tree = _build_tree(found)
     parts = _split_object(tree.get(scope[0], "{}") if scope else tree) or {}
     if names is not None:
@@ -1952,12 +2076,46 @@ def _value_from(
         parts = {key: part for key, part in parts.items() if key in wanted}
     return _loads(_tree_text(parts))
 
+_ENTRY_TYPES: _Types = {"undone": int, "label": str, "created": str, "keys": str, "seq": int}  # `created` as text
+_SUMMARY_TYPES: _Types = {**_SESSION_TYPES, "created": str, "updated": str}
+
+def _summary_values(row: Sequence[Any]) -> list[Any]:
+    "The values of a `SessionSummary` from its columns. Raises `TypeError` or `ValueError` if one is damaged."
+    flow_id, session_id, label, step, created, updated, size, revision = row
+    optional = (label is None or type(label) is str) and (step is None or type(step) is str)
+    numbers = type(size) is type(revision) is int
+    if not (optional and numbers and type(flow_id) is type(session_id) is type(created) is type(updated) is str):
+        _check_types(_SUMMARY_TYPES, [row])
+    if not 0 <= revision <= _MAX_REVISION: raise ValueError(f"revision is {revision}")
+    return [flow_id, session_id, label, step, created, updated, size + 1 if size > 0 else 2, revision]
+
+def _listed(rows: Iterable[Sequence[Any]], name: str) -> List[SessionSummary]:
+    "The summaries of a list. A damaged session is listed with what can be read of it, and causes a warning."
+    summaries, damaged = [], 0
+    for row in rows:
+        try: values = _summary_values(row)
+        except (TypeError, ValueError):
+            damaged += 1
+            readable = {column: value if isinstance(value, _SUMMARY_TYPES[column]) else None
+                        for column, value in zip(_SUMMARY_TYPES, row)}
+            never = "1970-01-01 00:00:00"
+            values = [readable["flow_id"], readable["session_id"], readable["label"], readable["current_step"],
+                      readable["created"] or never, readable["updated"] or never, 2, 0]
+            if None in values[:2]: continue  # nobody can name it
+        summaries.append(SessionSummary(*values))
+    if damaged:
+        what = f"{damaged} of the listed sessions damaged; check() says what is wrong: {name}"
+        warnings.warn(what, RuntimeWarning, stacklevel=4)
+    return summaries
+
 def _load_keys(keys: str) -> list[str]: return [key + "" for key in json.loads(keys)]  # TypeError unless they are texts
 
-def _undo_history_from(found: Iterable[tuple[int, str, str, str]]) -> UndoHistory:
-    "From undone, label, time and keys of the entries of one scope, oldest first."
+def _undo_history_from(found: Sequence[tuple[int, str, str, str, int]]) -> UndoHistory:
+    "From undone, label, time, keys and number of the entries of one scope, oldest first."
+    _check_types(_ENTRY_TYPES, found)
     history = UndoHistory([], [])
-    for undone, label, created, keys in found:
+    for undone, label, created, keys, _ in found:
+        if undone not in (0, 1): raise ValueError(f"undone is {undone}")
         entry = UndoEntry(label, created, _load_keys(keys))
         if undone: history.redo.append(entry)
         else: history.undo.insert(0, entry)
@@ -1972,12 +2130,20 @@ def _session_parts(keys: Optional[list[str]], steps: Optional[list[str]]) -> tup
     own_rows = f"NOT ({_STEP_KEYS})" if keys is None else any_of(own)
     return f" AND ({own_rows} OR {_STEP_KEYS if steps is None else any_of(scopes)})", own + scopes
 
+def _check_scope(scope: str) -> None:
+    "Refuse the scope of a stored undo entry unless it is '' or a step's key."
+    if scope and not (_is_step(scope) and _dump_key(json.loads(scope)) == scope):
+        raise ValueError(f"scope is {_truncate(scope)}")
+
 def _snapshot_from(
     columns: Sequence[Any], # Of a `SessionSummary`
     found: list[Any], # Rows of the values
     undo: list[Any], # Scope and columns of all undo entries
     requested_keys: Optional[Collection[str]], requested_steps: Optional[list[str]]
 ) -> SessionSnapshot:
+    columns = _summary_values(columns)
+    _check_values(found)
+    _check_types({"scope": str, **_ENTRY_TYPES}, undo)
     state, steps = _loads(_tree_text(_build_tree(found))), {}
     for key in [key for key in state if key.startswith(_STEP_PREFIX) and key != _STEP_PREFIX]:
         step, value = key[len(_STEP_PREFIX):], state.pop(key)
@@ -1985,6 +2151,7 @@ def _snapshot_from(
     if requested_keys is not None: state = {key: value for key, value in state.items() if key in requested_keys}
     scopes: dict[str, list[Any]] = {}
     for scope, *entry in undo: scopes.setdefault(scope, []).append(entry)
+    for scope in scopes: _check_scope(scope)
     histories = {scope: _undo_history_from(entries) for scope, entries in scopes.items()}
     return SessionSnapshot(*[*columns, state, steps, histories, requested_steps])
 
@@ -2013,7 +2180,7 @@ class SessionEdit:
             only = " AND k1 = ?" if scope else f" AND NOT ({_STEP_KEYS})"
             errors = self._tx.db.errors
             with errors: found = self._tx.execute(f"{_SELECT_ROWS}?{only}", self._tx.session.id, *scope).fetchall()
-            self._parts[scope] = _rows_from(found, scope, None), errors.read_stored(_value_from, found, scope)
+            self._parts[scope] = self._tx.rows_from(found, None, scope), errors.read_stored(_value_from, found, scope)
         return self._parts[scope][1]
 
     def _changed_columns(self, session: _Session) -> dict[str, Optional[str]]:
@@ -2159,26 +2326,118 @@ def _restore(db: _SQLite, src: Path) -> None:
 
 # %% ../nbs/state_store.ipynb #problems
 def _problems(db: _Engine) -> Iterator[str]:
-    "What is wrong with the sessions, a sentence for each problem."
-    for table in ("workflow_value", "workflow_undo"):
-        [[orphans]] = db.read(f"SELECT count(*) FROM {table} WHERE session NOT IN (SELECT id FROM workflow_session)")
-        if orphans: yield f"{table}: {orphans} rows belong to no session"
-    for id, in db.read("SELECT id FROM workflow_session ORDER BY id"):
-        sessions, found, undo = db.read_all(  # one snapshot, because others may be writing
-            ("SELECT flow_id, session_id, state_size FROM workflow_session WHERE id = ?", (id,)),
-            (f"{_SELECT_ROWS}?", (id,)), ("SELECT label, entry, keys FROM workflow_undo WHERE session = ?", (id,)))
-        for flow_id, session_id, size in sessions:
-            for what in _session_problems(size, found, undo): yield f"flow {flow_id!r}, session {session_id!r}: {what}"
+    "What is wrong with the database, a sentence for each problem."
+    yield from _or_unreadable("the database", db, db.check)
+    for table in ("workflow_value", "workflow_undo"): yield from _or_unreadable(table, db, _orphans, db, table)
+    yield from _or_unreadable("workflow_session", db, _all_session_problems, db)
 
-def _session_problems(size: int, found: list[Any], undo: list[Any]) -> Iterator[str]:
-    try: json.loads(_tree_text(_build_tree(found)))
-    except _ErrorContext.unreadable as error: yield f"the state can't be read ({error})"
-    else:
-        actual = sum(_row_size(path, text) for path, (_, text) in _rows_from(found, (), None).items())
-        if actual != size: yield f"its stored size is {size}, but it has {actual} bytes"
-    for label, entry, keys in undo:
-        try: _Action.unpack(entry), _load_keys(keys)
-        except _ErrorContext.unreadable as error: yield f"undo entry {label!r} can't be read ({error})"
+def _or_unreadable(what: str, db: _Engine, find: Callable[..., Iterable[str]], *values: Any) -> Iterator[str]:
+    "What `find(*values)` finds; if the database is too damaged to look, a sentence that says so."
+    driver = db.errors.driver
+    try: yield from find(*values)
+    except driver.DatabaseError as error:
+        of_disk = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_IOERR
+        if isinstance(error, (driver.OperationalError, driver.ProgrammingError)) and not of_disk: raise
+        yield f"{what} can't be read ({error})"
+
+def _orphans(db: _Engine, table: str) -> Iterator[str]:
+    exists = "SELECT 1 FROM workflow_session s WHERE s.id = t.session"
+    [[orphans]] = db.read(f"SELECT count(*) FROM {table} t WHERE NOT EXISTS ({exists})")
+    if orphans: yield f"{table}: {orphans} rows belong to no session"
+
+def _all_session_problems(db: _Engine) -> Iterator[str]:
+    for id, in db.read("SELECT id FROM workflow_session ORDER BY id"):
+        yield from _or_unreadable(f"the session with id {id}", db, _session_problems, db, id)
+
+def _session_problems(db: _Engine, id: int) -> Iterator[str]:
+    sessions, values, undo = db.read_all(  # one snapshot, because others may be writing
+        (f"SELECT {', '.join(_SESSION_TYPES)} FROM workflow_session WHERE id = ?", (id,)), (f"{_SELECT_ROWS}?", (id,)),
+        (f"SELECT {', '.join(_UNDO_TYPES)} FROM workflow_undo WHERE session = ? ORDER BY seq", (id,)))
+    for session in sessions:
+        flow_id, session_id, _, _, created, updated, size, revision = session
+        problems = chain(
+            _wrong_types(_SESSION_TYPES, session),
+            _out_of_range(_MIN_TIME, _MAX_TIME, created=created, updated=updated),
+            _out_of_range(1, _MAX_REVISION, revision=revision), _value_problems(db.errors, values, size, revision),
+            _undo_problems(db.errors, undo))
+        for what in problems: yield f"flow {flow_id!r}, session {session_id!r}: {what}"
+
+def _out_of_range(least: int, most: int, **numbers: Any) -> Iterator[str]:
+    for column, number in numbers.items():
+        if isinstance(number, int) and not least <= number <= most: yield f"{column} is {number}, which is out of range"
+
+# %% ../nbs/state_store.ipynb #value-problems
+def _failure(errors: _ErrorContext, check: Callable[..., object], *stored: Any) -> Optional[str]:
+    "Why `check` refuses what is stored; `None` if it does not."
+    try: errors.read_stored(check, *stored)
+    except errors.driver.DatabaseError as error: return str(error.__cause__)
+    return None
+
+def _value_problems(errors: _ErrorContext, found: list[Any], size: Any, revision: Any) -> Iterator[str]:
+    rows: _Rows = {}
+    for row in found:
+        name = _truncate(".".join(str(key) for key in row[:3] if key != ""))
+        wrong = [*_wrong_types(_VALUE_TYPES, row)] or [*filter(None, [_failure(errors, _check_value, *row)])]
+        for what in wrong: yield f"value {name}: {what}"
+        if not any(_wrong_types(_VALUE_TYPES, row)): rows.update(_rows_from([row], (), None))
+    if len(rows) < len(found): return  # what follows needs all of them
+    yield from _layout_problems(rows, revision)
+    actual = sum(_row_size(path, text) for path, (_, text) in rows.items())
+    if isinstance(size, int) and actual != size: yield f"its stored size is {size}, but it has {actual} bytes"
+
+def _check_value(k1: str, k2: str, k3: str, position: int, text: str) -> None:
+    "Raise unless a row has a path of keys and the JSON of a value."
+    if not k1 or k3 and not k2: raise ValueError("a key of its path is missing")
+    for key in filter(None, (k1, k2, k3)):
+        if _dump_key(_loads(key)) != key or key[0] != '"': raise ValueError(f"{_truncate(key)} is not a key")
+    if isinstance(_loads(text), dict) and not _is_compact(text): raise ValueError("the value is not compact JSON")
+    if _is_step(k1) and not k2 and text != "{}": raise ValueError("the state of a step must be a split dict")
+
+def _is_compact(text: str) -> bool:
+    "Whether undo can split the text of a dict, which a person or another program may have written."
+    try: parts = _split_object(text) or {}
+    except (ValueError, LookupError): return False
+    return _tree_text(parts) == text
+
+def _layout_problems(rows: _Rows, revision: Any) -> Iterator[str]:
+    "What is wrong with the positions, or with the dicts that rows belong to."
+    limit = (revision + 1) << 32 if isinstance(revision, int) and 0 <= revision <= _MAX_REVISION else 2 ** 63
+    taken: set[tuple[_Path, int]] = set()
+    for path, (position, _) in rows.items():
+        name = _truncate(".".join(path))
+        if not 0 <= position < limit: yield f"value {name}: position is {position}"
+        if (path[:-1], position) in taken: yield f"value {name}: another key has the same position {position}"
+        taken.add((path[:-1], position))
+        if path[:-1] and rows.get(path[:-1], (0, ""))[1] != "{}": yield f"value {name}: it belongs to no split dict"
+
+# %% ../nbs/state_store.ipynb #undo-problems
+def _undo_problems(errors: _ErrorContext, undo: list[Any]) -> Iterator[str]:
+    scopes: dict[Any, list[tuple[int, int]]] = {}
+    for row in undo:
+        scope, seq, undone, label, _, created, _, _, _ = row
+        wrong = chain(_wrong_types(_UNDO_TYPES, row), _out_of_range(_MIN_TIME, _MAX_TIME, created=created))
+        for what in [*wrong] or filter(None, [_failure(errors, _entry_action, row)]):
+            yield f"undo entry {_truncate(label)!r}: {what}"
+        if isinstance(seq, int) and isinstance(undone, int): scopes.setdefault(scope, []).append((seq, undone))
+    for scope, entries in scopes.items():
+        where = f"undo of {_truncate(scope) if scope else 'the session'}"
+        seqs = [seq for seq, _ in entries]
+        if seqs != list(range(max(seqs[0], 1), max(seqs[0], 1) + len(seqs))): yield f"{where}: the numbers have gaps"
+        if any(before > after for (_, before), (_, after) in zip(entries, entries[1:])):
+            yield f"{where}: an entry that was undone comes before one that was not"
+
+def _entry_action(row: Sequence[Any]) -> _Action:
+    "The action of a row of undo. Raises `ValueError` or `TypeError` unless its columns are what the store writes."
+    scope, _, undone, label, _, _, keys, size, entry = row
+    _check_scope(scope)
+    _WriteOptions(undo_label=label).validate()
+    if undone not in (0, 1): raise ValueError(f"undone is {undone}")
+    if size != len(entry): raise ValueError(f"its stored size is {size}, but it has {len(entry)} bytes")
+    action = _unpack_stored(entry, scope)
+    changed = json.loads(action.keys((scope,) if scope else ()))
+    if not isinstance(_loads(keys), list) or not set(changed) <= set(_load_keys(keys)):
+        raise ValueError(f"its keys are {_truncate(keys)}, but it changes {_truncate(changed)}")
+    return action
 
 # %% ../nbs/state_store.ipynb #class
 _ORDERS = {"updated_at": "updated {0}, id {0}", "created_at": "created {0}, id {0}",
@@ -2230,16 +2489,15 @@ class WorkflowStateStore:
 
     def _summaries(self, rest: str, *values: Any) -> List[SessionSummary]:
         rows = self._db.read(f"SELECT {self._summary_columns} FROM workflow_session {rest}", *values)
-        return [SessionSummary(*row) for row in rows]
+        return _listed(rows, self._db.errors.name)
 
     @property
     def _summary_columns(self) -> str:
         times = ", ".join(map(self._db.TIME_TEXT.format, ("created", "updated")))
-        size = "CASE WHEN state_size > 0 THEN state_size + 1 ELSE 2 END"
-        return f"flow_id, session_id, label, current_step, {times}, {size}, revision"
+        return f"flow_id, session_id, label, current_step, {times}, state_size, revision"
 
     @property
-    def _entry_columns(self) -> str: return f"undone, label, {self._db.TIME_TEXT.format('created')}, keys"
+    def _entry_columns(self) -> str: return f"undone, label, {self._db.TIME_TEXT.format('created')}, keys, seq"
 
     def _read(self, flow_id: str, session_id: str, scope: _Path, keys: Optional[Iterable[str]]) -> Dict[str, Any]:
         "What a scope contains: all of it, or some keys."
@@ -2323,9 +2581,11 @@ class WorkflowStateStore:
         with self._db.write() as connection:
             tx = self._transaction(connection, options)
             if not tx.find(flow_id, session_id, undo=(entries, values)) or len(tx.undo_rows) < count: return None
+            read = self._db.errors.read_stored
+            read(_check_types, _ENTRY_TYPES, [row[2:] for row in tx.undo_rows])
+            moved = [UndoEntry(label, created, read(_load_keys, keys)) for *_, label, created, keys, _ in tx.undo_rows]
             tx.replay(keys)
-        load = self._db.errors.read_stored
-        return [UndoEntry(label, created, load(_load_keys, keys)) for *_, label, created, keys in tx.undo_rows]
+        return moved
 
     # -- open and close
 
@@ -2363,8 +2623,8 @@ class WorkflowStateStore:
     def get_session_summary(self, flow_id: str, session_id: str) -> Optional[SessionSummary]:
         "Everything about a session except its state, which is not read; `None` if there is no such session."
         self._check(flow_id, session_id)
-        found = self._summaries("WHERE flow_id = ? AND session_id = ?", flow_id, session_id)
-        return found[0] if found else None
+        found = self._db.read(f"SELECT {self._summary_columns} {_WHERE_SESSION}", flow_id, session_id)
+        return SessionSummary(*self._db.errors.read_stored(_summary_values, found[0])) if found else None
 
     def set_session_label(self,
         flow_id: str,
@@ -2438,7 +2698,8 @@ class WorkflowStateStore:
                 raise self._exists_error(to_flow, to_session)
             target.execute(_COPY_VALUES, target.session.id, source.session.id)
             sql = "SELECT state_size FROM workflow_session WHERE id = ?"
-            [[size]] = source.execute(sql, source.session.id).fetchall()
+            [[size]] = sizes = source.execute(sql, source.session.id).fetchall()
+            self._db.errors.read_stored(_check_types, {"state_size": int}, sizes)
             target.bump(size, current_step=source.session.current_step)
         return to_session
 
@@ -2475,6 +2736,7 @@ class WorkflowStateStore:
         "The step that the person is on; `None` before the first, or if there is no such session."
         self._check(flow_id, session_id)
         rows = self._db.read(f"SELECT current_step {_WHERE_SESSION}", flow_id, session_id)
+        self._db.errors.read_stored(_check_types, {"current_step": _OPTIONAL_TEXT}, rows)
         return rows[0][0] if rows else None
 
     def set_current_step(self,
@@ -2684,7 +2946,8 @@ class WorkflowStateStore:
 
     def list_flows(self) -> List[str]:
         "The flows that have sessions, in the order of their ids."
-        return [flow_id for flow_id, in self._db.read("SELECT DISTINCT flow_id FROM workflow_session ORDER BY flow_id")]
+        found = self._db.read("SELECT DISTINCT flow_id FROM workflow_session ORDER BY flow_id")
+        return [flow_id for flow_id, in found if isinstance(flow_id, str)]  # `check` reports the others
 
     # -- housekeeping
 
@@ -2703,8 +2966,8 @@ class WorkflowStateStore:
             return int(connection.execute(sql, (flow_id, latest)).rowcount)
 
     def check(self) -> List[str]: # Sentences; none if all is well
-        "Report what the database's own check finds, and whatever is stored but can't be read."
-        return [*self._db.check(), *_problems(self._db)]
+        "Report what the database's own check finds, and every stored row that is damaged. Raises no error for damage."
+        return list(_problems(self._db))
 
     # -- in Jupyter
 
@@ -2869,6 +3132,9 @@ _SELECT_SESSION = [
     f"SELECT k1, k2, k3, position, value FROM workflow_value WHERE session = {_SESSION_ID}",
     f"""SELECT scope, seq, undone, label, undo_group, created, keys, size, entry
         FROM workflow_undo WHERE session = {_SESSION_ID}"""]
+_COPIED_TYPES: _Types = {
+    column: _SESSION_TYPES[column]
+    for column in ("label", "current_step", "created", "updated", "revision", "state_size")}
 _INSERT_UNDO = """
 INSERT INTO workflow_undo (session, scope, seq, undone, label, undo_group, created, keys, size, entry)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -2877,7 +3143,11 @@ UPDATE workflow_session SET label = ?, current_step = ?, created = ?, updated = 
 WHERE id = ?"""
 
 def _read_session(store: WorkflowStateStore, *ids: str) -> list[list[Any]]:
-    return [sorted(rows) for rows in store._db.read_all(*[(sql, ids) for sql in _SELECT_SESSION])]
+    read = store._db.errors.read_stored
+    read(_check_types, {"flow_id": str, "session_id": str}, [ids])
+    found = store._db.read_all(*[(sql, ids) for sql in _SELECT_SESSION])
+    for types, rows in zip((_COPIED_TYPES, _VALUE_TYPES, _UNDO_TYPES), found): read(_check_types, types, rows)
+    return [sorted(rows) for rows in found]
 
 def _copy_session(source: WorkflowStateStore, target: WorkflowStateStore, flow_id: str, session_id: str) -> int:
     "The number of copied sessions: 0 if the target has the session already, or if it is gone."
@@ -2885,8 +3155,9 @@ def _copy_session(source: WorkflowStateStore, target: WorkflowStateStore, flow_i
     if not columns: return 0
     label, step = columns[0][:2]
     target._check(flow_id, session_id, label=label, current_step=step)
+    actions = [source._db.errors.read_stored(_entry_action, row) for row in undo]
     for row in undo: target._check_texts(undo_label=row[3], undo_group=row[4] or "")
-    paths = chain((row[:3] for row in values), (path for row in undo for path in _Action.unpack(row[8]).fields))
+    paths = chain((row[:3] for row in values), *[action.fields for action in actions])
     target._check_paths(f"flow {flow_id!r}, session {session_id!r}", paths)
     existing = _read_session(target, flow_id, session_id)
     if existing == session: return 0
