@@ -851,65 +851,122 @@ def _prepare_file(con: sqlite3.Connection) -> None:
     con.execute("PRAGMA legacy_alter_table = ON")  # keeps other people's views and triggers on the old table's name
     try:
         con.execute("BEGIN IMMEDIATE")
-        _upgrade(con, _schema_version(con))
+        notes = _upgrade(con, _schema_version(con))
         con.execute("COMMIT")
     finally:
         if con.in_transaction: con.execute("ROLLBACK")
         con.execute("PRAGMA legacy_alter_table = OFF")
         con.execute(f"PRAGMA synchronous = {synchronous}")
+    if notes:  # after the commit, because a warning can be an error
+        file = con.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchall()[0][0]
+        warnings.warn(f"upgraded from a release before 0.1: {'; '.join(notes)}: {file}", RuntimeWarning, stacklevel=7)
 
-def _upgrade(con: sqlite3.Connection, version: int) -> None:
+def _upgrade(con: sqlite3.Connection, version: int) -> list[str]: # What people must know about it
     "Run the statements that the file lacks; there are none if another process was faster."
     old = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'workflow_state'"
     migrates = version == 0 and con.execute(old).fetchall()
     if migrates: con.execute("ALTER TABLE workflow_state RENAME TO workflow_state_old")
     for statement in chain(*_SCHEMA[version:]): con.execute(statement)
-    if migrates: _migrate_old_table(con)
+    notes = _migrate_old_table(con) if migrates else []
     con.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
     con.execute(f"PRAGMA user_version = {len(_SCHEMA)}")
     _check_schema(con)
+    return notes
 
 # %% ../nbs/state_store.ipynb #old-time
-def _parse_time(text: Optional[str]) -> int:
-    "Microseconds since 1970 of a time in an old file; a time without an offset is UTC."
-    if text is None: return _next_time()
-    moment = datetime.fromisoformat(text)
+def _parse_time(text: Any) -> Optional[int]:
+    "Microseconds since 1970 of a time in an old file; a time without an offset is UTC. `None` if it is not a time."
+    try: moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError): return None
     if moment.tzinfo is None: moment = moment.replace(tzinfo=timezone.utc)
-    return (moment - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1)
+    time = (moment - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1)
+    return time if _MIN_TIME <= time <= _MAX_TIME else None
 
 # %% ../nbs/state_store.ipynb #migrate
 _OLD_COLUMNS = ["flow_session_key", "current_step", "state_json", "created_at", "updated_at"]
 
-def _migrate_old_table(con: sqlite3.Connection) -> None:
+def _migrate_old_table(con: sqlite3.Connection) -> list[str]: # What people must know about it
     "Migrate the sessions of `workflow_state_old`, which a release before 0.1 wrote."
-    names = [name for _, name, *_ in con.execute("PRAGMA table_info(workflow_state_old)")]
+    names = [name for _, name, *_ in con.execute("PRAGMA table_xinfo(workflow_state_old)")]
     if not set(_OLD_COLUMNS) <= set(names):
         raise sqlite3.DatabaseError(f"table workflow_state has columns {names}, not those of an earlier release")
-    label = "label" if "label" in names else "NULL"
-    for row in con.execute(f"""
+    con.text_factory = _text_or_bytes
+    try: notes, unread = _migrate_rows(con, "label" if "label" in names else "NULL", _added_by_people(con, names))
+    finally: con.text_factory = str
+    if unread: notes.append(
+        "table workflow_state is kept as workflow_state_old, because the new tables have no place for "
+        f"{', '.join(unread)}; drop it once nobody needs it")
+    else: con.execute("DROP TABLE workflow_state_old")
+    return notes
+
+def _added_by_people(con: sqlite3.Connection, names: list[str]) -> list[str]:
+    "What the old table has besides what the earlier releases created."
+    objects = con.execute("""
+        SELECT type, name FROM sqlite_master
+        WHERE tbl_name = 'workflow_state_old' AND type IN ('trigger', 'index') AND sql IS NOT NULL
+        AND name <> 'idx_workflow_state_updated' ORDER BY type, name""").fetchall()
+    columns = [("column", name) for name in names if name not in (*_OLD_COLUMNS, "label")]
+    return [f"{kind} {name!r}" for kind, name in columns + objects]
+
+def _migrate_rows(
+    con: sqlite3.Connection,
+    label: str, # SQL for the label
+    added: list[str] # What people added to the table; then all of it is kept
+) -> tuple[list[str], list[str]]: # What people must know about it, and what the new tables have no place for
+    "Migrate each session and delete its old row, so that the next one uses its space and the file stays as small."
+    notes, unread, empty = list[str](), [*added], _name_for_empty(con)
+    for rowid in con.execute("SELECT rowid FROM workflow_state_old ORDER BY rowid").fetchall():
+        [(key, *columns)] = con.execute(f"""
             SELECT flow_session_key, current_step, CAST(state_json AS BLOB), created_at, updated_at, {label}
-            FROM workflow_state_old ORDER BY rowid"""):
-        try: _migrate_session(con, *row)
+            FROM workflow_state_old WHERE rowid = ?""", rowid).fetchall()
+        try: no_times = _migrate_session(con, _split_old_key(key, empty), columns, notes)
         except (ValueError, TypeError, RecursionError) as error:
-            what = f"table workflow_state, row {row[0]!r}: {error}; nothing was changed"
+            what = f"table workflow_state, row {key!r}: {error}; nothing was changed"
             raise sqlite3.DatabaseError(what) from error
-    if set(names) <= {*_OLD_COLUMNS, "label"}: con.execute("DROP TABLE workflow_state_old")  # or the user needs it
+        if no_times: unread.append(f"{' and '.join(no_times)} of row {key!r}")
+        elif not added: con.execute("DELETE FROM workflow_state_old WHERE rowid = ?", rowid)
+    return notes, unread
+
+def _name_for_empty(con: sqlite3.Connection) -> str:
+    "A name for empty ids, which no method accepts any more; no flow or session of the file has it."
+    keys = [key for key, in con.execute("SELECT flow_session_key FROM workflow_state_old")]
+    ids = {part for key in keys if isinstance(key, str) for part in key.rsplit(":", 1)}
+    return next(name for name in chain(["(empty)"], map("(empty) {}".format, count(2))) if name not in ids)
+
+def _split_old_key(key: Any, empty: str) -> list[str]:
+    if not isinstance(key, str) or ":" not in key: raise ValueError("the key is not a text of the form flow:session")
+    return [part or empty for part in key.rsplit(":", 1)]
 
 def _migrate_session(
-    con: sqlite3.Connection, key: Any, step: Any, state: Optional[bytes], created: Any, updated: Any, label: Any
-) -> None:
-    if not isinstance(key, str) or ":" not in key: raise ValueError("the key is not a text of the form flow:session")
-    flow_id, session_id = [part or "(empty)" for part in key.rsplit(":", 1)]  # no method accepts an empty id any more
-    loaded = json.loads((state or b"{}").decode())
-    if not isinstance(loaded, dict): raise ValueError("state_json is not a JSON object")
-    texts: dict[_Path, str] = {}
-    for name, value in _by_key_text(loaded).items(): texts.update(_flatten((name,), value, _is_step(name)))
+    con: sqlite3.Connection,
+    ids: list[str],
+    columns: list[Any], # Step, state, the two times and the label
+    notes: list[str] # Gets a sentence for what had to be changed
+) -> list[str]: # The times that could not be read
+    step, state, created, updated, label = columns
+    _check_types({"current_step": _OPTIONAL_TEXT, "label": _OPTIONAL_TEXT}, [(step, label)])
+    texts = _flatten_state("state_json", _old_state(state, ids, notes), ())
+    times = [_parse_time(created), _parse_time(updated)]
+    known = [time for time in times if time is not None] or [_next_time()]
     [[session]] = con.execute("""
         INSERT INTO workflow_session (flow_id, session_id, label, current_step, created, updated, revision, state_size)
-        VALUES (?, ?, ?, ?, ?, ?, 1, ?) RETURNING id""", (flow_id, session_id, label, step,
-        _parse_time(created), _parse_time(updated), sum(_row_size(*row) for row in texts.items()))).fetchall()
+        VALUES (?, ?, ?, ?, ?, ?, 1, ?) RETURNING id""", (
+        *ids, label, step or None, *[known[0] if time is None else time for time in times],
+        sum(_row_size(*row) for row in texts.items()))).fetchall()
     rows = _assign_positions(texts, {}, count(1 << 32, 256))
     con.executemany(_UPSERT_VALUE, [(session, *_pad(path), *row) for path, row in rows.items()])
+    named = ("created_at", created, times[0]), ("updated_at", updated, times[1])
+    return [f"{name} {_truncate(repr(text))}" for name, text, time in named if time is None and text is not None]
+
+def _old_state(state: Optional[bytes], ids: list[str], notes: list[str]) -> Dict[str, Any]:
+    "The state of an old row; a step's state that is not a dict becomes one."
+    loaded = json.loads((state or b"{}").decode())
+    if not isinstance(loaded, dict): raise ValueError("state_json is not a JSON object")
+    for key, value in loaded.items():
+        if isinstance(value, dict) or not _is_step(_dump_key(key)): continue
+        loaded[key] = {"value": value}
+        notes.append(f"{key!r} of {ids} was not the dict that a step needs, and is now under its key 'value'")
+    return loaded
 
 # %% ../nbs/state_store.ipynb #pragmas
 _PRAGMAS = [
