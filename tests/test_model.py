@@ -178,7 +178,9 @@ class Model(RuleBasedStateMachine):
         self.unsure = 0  # for so many levels from the top the model doesn't tell the order of the keys
 
     def teardown(self):
-        if hasattr(self, 'store'): self.engine.drop()
+        if not hasattr(self, 'store'): return
+        try: assert self.store.check() == []
+        finally: self.engine.drop()
 
     # writes, in one scope
 
