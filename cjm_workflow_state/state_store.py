@@ -197,6 +197,24 @@ def _too_deep(text: str, levels: int = _MAX_LEVELS) -> bool:
         marks = marks.replace(b"()", b"")  # the innermost level
     return max(accumulate(40.5 - mark for mark in marks), default=0) * 2 > remaining - 1
 
+# %% ../nbs/state_store.ipynb #stored-depth
+_WRAPPING_LEVELS = 10  # at most, of the lists and dicts that the store itself puts around values
+
+def _holds_text_too_deep(stored: Any) -> bool:
+    "Whether rows, trees or undo entries have a JSON text that is nested deeper than anything that the store writes."
+    if isinstance(stored, bytes): stored = _unzip(stored).decode(errors="replace")
+    if isinstance(stored, str): return _too_deep(stored, _MAX_LEVELS + _WRAPPING_LEVELS)
+    return any(map(_holds_text_too_deep, _parts(stored)))
+
+def _is_value_too_deep(value: Any, levels: int) -> bool:
+    "Whether the lists and dicts of a value are nested too deep."
+    level = [value]
+    for _ in range(levels + 1): level = list({id(part): part for whole in level for part in _parts(whole)}.values())
+    return bool(level)
+
+def _parts(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+
 # %% ../nbs/state_store.ipynb #json
 _Encode = Callable[[Any], str]
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -507,6 +525,8 @@ def _flatten_state(
             raise ValueError(f"{where} is a step's state and must be a dict, not {type(value).__name__}")
         try: texts.update(_flatten((*scope, name), value, is_step, encode, _MAX_LEVELS + is_step))
         except (TypeError, ValueError, RecursionError) as error:
+            is_caller_too_deep = isinstance(error, RecursionError) and encode is _encode  # else it may be a `default`
+            if is_caller_too_deep and not _is_value_too_deep(value, _MAX_LEVELS + is_step): raise
             path = _path_of_bad_value("", {key: value}, encode)
             if path is None: raise
             what = "" if encode is _encode or error.__cause__ else _fault_of_default(value)
@@ -619,12 +639,7 @@ class _Action(NamedTuple):
 
     @classmethod
     def unpack(cls, data: bytes) -> _Action:
-        if data[:1] != b"[":
-            unzip = zlib.decompressobj()
-            data = unzip.decompress(data, _MAX_ACTION_BYTES)
-            if not unzip.eof:
-                raise ValueError(f"an undo entry is incomplete, or has more than {_MAX_ACTION_BYTES:,} bytes")
-        text, at = data.decode(), len("[[")
+        text, at = _unzip(data).decode(), len("[[")
         fields: Fields = {}
         while text.startswith("[", at):  # [path,[old value],fingerprint,key before]
             path, end = _scan_after("[", text, at)
@@ -653,6 +668,35 @@ def _scan_after(punctuation: str, text: str, at: int) -> tuple[Any, int]:
 def _keys_of_field(path: _Path, field: Field, scope: _Path) -> _Path:
     "Keys of the scope that a field belongs to: one, or all that changed places if the order of the scope changed."
     return path[len(scope):len(scope) + 1] or field.before
+
+def _unzip(data: bytes) -> bytes:
+    "The JSON of an undo entry, which never takes more memory than an entry may have."
+    if data[:1] == b"[": return data
+    unzip = zlib.decompressobj()
+    data = unzip.decompress(data, _MAX_ACTION_BYTES)
+    if not unzip.eof:
+        raise ValueError(f"an undo entry is incomplete, or has more than {_MAX_ACTION_BYTES:,} bytes")
+    return data
+
+# %% ../nbs/state_store.ipynb #stored-action
+def _unpack_stored(
+    data: bytes,
+    scope: str # Of the undo entry that holds it: "" or a step's key
+) -> _Action:
+    "The action of an undo entry. Raises `ValueError` or `TypeError` if the store can't have written it."
+    action = _Action.unpack(data)
+    for path, (before, after, _) in action.fields.items():
+        is_order = isinstance(before, Order)  # of the keys below the path
+        if not bool(scope) < len(path) + is_order <= len(_KEY_COLUMNS) or scope and path[:1] != (scope,):
+            raise ValueError(f"it changes {'.'.join(path) or 'no field'}, which is outside of its scope")
+        if is_order and not len({*before}) == len(before) == len(after) == len({*before, *after}):
+            raise ValueError("an order does not have the same keys before and after")
+        if not is_order and not isinstance(after, (str, type(None))): raise TypeError("a fingerprint is not text")
+    if not isinstance(action.steps, dict) or not all(map(_is_step, action.steps)):
+        raise ValueError("its list of steps is wrong")
+    if not all(isinstance(key, (str, type(None))) for key in action.steps.values()):
+        raise TypeError("the key before a step is not text")
+    return action
 
 # %% ../nbs/state_store.ipynb #content
 class _Content(NamedTuple):
@@ -839,13 +883,13 @@ _T = TypeVar("_T")
 
 class _ErrorContext:
     "A context manager that adds the database's name to the driver's errors."
-    unreadable = LookupError, TypeError, ValueError, OverflowError, RecursionError, zlib.error
+    unreadable = AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError, zlib.error
     def __init__(self, name: str, driver: Any = sqlite3) -> None: self.name, self.driver = name, driver
     def __enter__(self) -> None: pass
     def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None: self.explain(error)
 
     def explain(self, error: Optional[BaseException]) -> None:
-        if isinstance(error, UnicodeDecodeError):  # the driver raises it for a message that quotes damaged bytes
+        if _is_bad_utf8(error):
             raise self.driver.DatabaseError(f"the database is damaged ({error}): {self.name}") from error
         if isinstance(error, self.driver.Error) and self.name not in str(error): error.args = (f"{error}: {self.name}",)
 
@@ -853,15 +897,66 @@ class _ErrorContext:
         "`read(*values)`, where the values come from the database."
         try: return read(*values)
         except self.unreadable as error:
+            if isinstance(error, RecursionError) and not _holds_text_too_deep(values): raise  # the caller's recursion
             what = f"the database is damaged, a stored value can't be read ({error}): {self.name}"
             raise self.driver.DatabaseError(what) from error
 
+def _is_bad_utf8(error: Optional[BaseException]) -> bool:
+    "Whether a stored text is not UTF-8. The driver's own message can fail too, because it quotes the bytes."
+    bad_text = isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")
+    return bad_text or isinstance(error, UnicodeDecodeError)
+
+# %% ../nbs/state_store.ipynb #types
+_Types = Dict[str, Any]  # column -> the type of its values, or the types
+_OPTIONAL_TEXT = str, type(None)
+_VALUE_TYPES: _Types = {"k1": str, "k2": str, "k3": str, "position": int, "value": str}
+_SESSION_TYPES: _Types = {
+    "flow_id": str, "session_id": str, "label": _OPTIONAL_TEXT, "current_step": _OPTIONAL_TEXT, "created": int,
+    "updated": int, "state_size": int, "revision": int}
+_UNDO_TYPES: _Types = {
+    "scope": str, "seq": int, "undone": int, "label": str, "undo_group": _OPTIONAL_TEXT, "created": int, "keys": str,
+    "size": int, "entry": bytes}
+_METADATA_TYPES: _Types = {"position": int, "key": str, "value": str, "term": bytes}
+_FOUND_TYPES: _Types = {"id": int, "revision": int, "label": _OPTIONAL_TEXT, "current_step": _OPTIONAL_TEXT}
+_TYPE_NAMES = {str: "text", bytes: "a BLOB or bad UTF-8", int: "an integer", float: "a REAL", type(None): "missing"}
+_MAX_REVISION = 2 ** 31 - 2  # a position is a revision times 2**32
+_MAX_SEQ = 2 ** 62
+
+def _wrong_types(types: _Types, row: Sequence[Any]) -> Iterator[str]:
+    "What is wrong with the types of a stored row."
+    for (column, expected), value in zip(types.items(), row):
+        if not isinstance(value, expected): yield f"{column} is {_TYPE_NAMES[type(value)]}"
+
+def _check_types(types: _Types, rows: Iterable[Sequence[Any]]) -> None:
+    for row in rows:
+        if not all(map(isinstance, row, types.values())): raise TypeError(", ".join(_wrong_types(types, row)))
+
+def _check_values(rows: Iterable[Sequence[Any]]) -> None:
+    "The same for rows of values, of which a session can have thousands."
+    for k1, k2, k3, position, value in rows:
+        if type(k1) is type(k2) is type(k3) is type(value) is str and type(position) is int: continue
+        _check_types(_VALUE_TYPES, [(k1, k2, k3, position, value)])
+
+def _check_found(
+    sessions: Sequence[Any], # Rows that begin with id, revision, label and current step of one session
+    undo: Iterable[Sequence[Any]] = () # Rows that begin with the number of an undo entry
+) -> None:
+    "Refuse a session, or undo entries, from whose numbers a write can't go on."
+    for row in sessions[:1]:
+        _check_types(_FOUND_TYPES, [row])
+        if not 0 <= row[1] <= _MAX_REVISION: raise ValueError(f"revision is {row[1]}")
+    for seq, *_ in undo:
+        _check_types({"seq": int}, [(seq,)])
+        if abs(seq) > _MAX_SEQ: raise ValueError(f"seq is {seq}")
+
 # %% ../nbs/state_store.ipynb #next-time
-_MAX_TIME = 253_370_764_800_000_000  # the year 9999; later times have no text
+_MIN_TIME, _MAX_TIME = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 to 9999; others have no text
+_MAX_LEAD = 3_600_000_000  # microseconds by which the latest change may be ahead of the clock
 
 def _next_time(latest: Optional[int] = None) -> int:
-    "Microseconds since 1970, UTC; later than `latest` even if the clock was set back or is coarse."
-    return max(time.time_ns() // 1000, min(latest or 0, _MAX_TIME) + 1)
+    "Microseconds since 1970, UTC; later than `latest`, unless that is more than an hour ahead of the clock."
+    now = time.time_ns() // 1000
+    return now if latest is None or latest > now + _MAX_LEAD else max(now, latest + 1)
 
 # %% ../nbs/state_store.ipynb #engine-protocol
 class _Engine(Protocol):
@@ -874,7 +969,7 @@ class _Engine(Protocol):
     """
     TIME_TEXT: str # SQL that formats a time; `{}` stands for the column
     LOCK: str # statement that locks a session's row until the end of the transaction; "" if `write` excludes all
-    NEXT_TIME: str # SQL for the value of session `s` that `change_time` takes
+    NEXT_TIME: str # SQL for a value of session `s` that `change_time` uses
     INDEXED_BY: str # SQL that makes a listing walk along the index `{}`; "" if the planner does so by itself
     STEP_KEY: str # SQL for what the index of steps holds of the step `{}`
     CONTAINS: str # SQL: whether the lower-case label contains the value `?` in lower case
@@ -914,8 +1009,11 @@ class _Engine(Protocol):
         for itself; a write from another thread waits.
         """
 
-    def change_time(self, latest: Any) -> int:
-        "Time of a change, in microseconds since 1970, UTC: later than every change of the session so far."
+    def change_time(self, connection: Any, flow_id: str, latest: Any) -> int:
+        """Time of a change, in microseconds since 1970, UTC, from the value of `NEXT_TIME`.
+
+        It is later than every change of the session so far, except those more than an hour ahead of the clock.
+        """
 
     def creation_time(self, connection: Any, flow_id: Optional[str] = None) -> int:
         "The time now; with a flow, the time for a new session in it."
@@ -988,65 +1086,122 @@ def _prepare_file(con: sqlite3.Connection) -> None:
     con.execute("PRAGMA legacy_alter_table = ON")  # keeps other people's views and triggers on the old table's name
     try:
         con.execute("BEGIN IMMEDIATE")
-        _upgrade(con, _schema_version(con))
+        notes = _upgrade(con, _schema_version(con))
         con.execute("COMMIT")
     finally:
         if con.in_transaction: con.execute("ROLLBACK")
         con.execute("PRAGMA legacy_alter_table = OFF")
         con.execute(f"PRAGMA synchronous = {synchronous}")
+    if notes:  # after the commit, because a warning can be an error
+        file = con.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchall()[0][0]
+        warnings.warn(f"upgraded from a release before 0.1: {'; '.join(notes)}: {file}", RuntimeWarning, stacklevel=7)
 
-def _upgrade(con: sqlite3.Connection, version: int) -> None:
+def _upgrade(con: sqlite3.Connection, version: int) -> list[str]: # What people must know about it
     "Run the statements that the file lacks; there are none if another process was faster."
     old = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'workflow_state'"
     migrates = version == 0 and con.execute(old).fetchall()
     if migrates: con.execute("ALTER TABLE workflow_state RENAME TO workflow_state_old")
     for statement in chain(*_SCHEMA[version:]): con.execute(statement)
-    if migrates: _migrate_old_table(con)
+    notes = _migrate_old_table(con) if migrates else []
     con.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
     con.execute(f"PRAGMA user_version = {len(_SCHEMA)}")
     _check_schema(con)
+    return notes
 
 # %% ../nbs/state_store.ipynb #old-time
-def _parse_time(text: Optional[str]) -> int:
-    "Microseconds since 1970 of a time in an old file; a time without an offset is UTC."
-    if text is None: return _next_time()
-    moment = datetime.fromisoformat(text)
+def _parse_time(text: Any) -> Optional[int]:
+    "Microseconds since 1970 of a time in an old file; a time without an offset is UTC. `None` if it is not a time."
+    try: moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError): return None
     if moment.tzinfo is None: moment = moment.replace(tzinfo=timezone.utc)
-    return (moment - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1)
+    time = (moment - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1)
+    return time if _MIN_TIME <= time <= _MAX_TIME else None
 
 # %% ../nbs/state_store.ipynb #migrate
 _OLD_COLUMNS = ["flow_session_key", "current_step", "state_json", "created_at", "updated_at"]
 
-def _migrate_old_table(con: sqlite3.Connection) -> None:
+def _migrate_old_table(con: sqlite3.Connection) -> list[str]: # What people must know about it
     "Migrate the sessions of `workflow_state_old`, which a release before 0.1 wrote."
-    names = [name for _, name, *_ in con.execute("PRAGMA table_info(workflow_state_old)")]
+    names = [name for _, name, *_ in con.execute("PRAGMA table_xinfo(workflow_state_old)")]
     if not set(_OLD_COLUMNS) <= set(names):
         raise sqlite3.DatabaseError(f"table workflow_state has columns {names}, not those of an earlier release")
-    label = "label" if "label" in names else "NULL"
-    for row in con.execute(f"""
+    con.text_factory = _text_or_bytes
+    try: notes, unread = _migrate_rows(con, "label" if "label" in names else "NULL", _added_by_people(con, names))
+    finally: con.text_factory = str
+    if unread: notes.append(
+        "table workflow_state is kept as workflow_state_old, because the new tables have no place for "
+        f"{', '.join(unread)}; drop it once nobody needs it")
+    else: con.execute("DROP TABLE workflow_state_old")
+    return notes
+
+def _added_by_people(con: sqlite3.Connection, names: list[str]) -> list[str]:
+    "What the old table has besides what the earlier releases created."
+    objects = con.execute("""
+        SELECT type, name FROM sqlite_master
+        WHERE tbl_name = 'workflow_state_old' AND type IN ('trigger', 'index') AND sql IS NOT NULL
+        AND name <> 'idx_workflow_state_updated' ORDER BY type, name""").fetchall()
+    columns = [("column", name) for name in names if name not in (*_OLD_COLUMNS, "label")]
+    return [f"{kind} {name!r}" for kind, name in columns + objects]
+
+def _migrate_rows(
+    con: sqlite3.Connection,
+    label: str, # SQL for the label
+    added: list[str] # What people added to the table; then all of it is kept
+) -> tuple[list[str], list[str]]: # What people must know about it, and what the new tables have no place for
+    "Migrate each session and delete its old row, so that the next one uses its space and the file stays as small."
+    notes, unread, empty = list[str](), [*added], _name_for_empty(con)
+    for rowid in con.execute("SELECT rowid FROM workflow_state_old ORDER BY rowid").fetchall():
+        [(key, *columns)] = con.execute(f"""
             SELECT flow_session_key, current_step, CAST(state_json AS BLOB), created_at, updated_at, {label}
-            FROM workflow_state_old ORDER BY rowid"""):
-        try: _migrate_session(con, *row)
+            FROM workflow_state_old WHERE rowid = ?""", rowid).fetchall()
+        try: no_times = _migrate_session(con, _split_old_key(key, empty), columns, notes)
         except (ValueError, TypeError, RecursionError) as error:
-            what = f"table workflow_state, row {row[0]!r}: {error}; nothing was changed"
+            what = f"table workflow_state, row {key!r}: {error}; nothing was changed"
             raise sqlite3.DatabaseError(what) from error
-    if set(names) <= {*_OLD_COLUMNS, "label"}: con.execute("DROP TABLE workflow_state_old")  # or the user needs it
+        if no_times: unread.append(f"{' and '.join(no_times)} of row {key!r}")
+        elif not added: con.execute("DELETE FROM workflow_state_old WHERE rowid = ?", rowid)
+    return notes, unread
+
+def _name_for_empty(con: sqlite3.Connection) -> str:
+    "A name for empty ids, which no method accepts any more; no flow or session of the file has it."
+    keys = [key for key, in con.execute("SELECT flow_session_key FROM workflow_state_old")]
+    ids = {part for key in keys if isinstance(key, str) for part in key.rsplit(":", 1)}
+    return next(name for name in chain(["(empty)"], map("(empty) {}".format, count(2))) if name not in ids)
+
+def _split_old_key(key: Any, empty: str) -> list[str]:
+    if not isinstance(key, str) or ":" not in key: raise ValueError("the key is not a text of the form flow:session")
+    return [part or empty for part in key.rsplit(":", 1)]
 
 def _migrate_session(
-    con: sqlite3.Connection, key: Any, step: Any, state: Optional[bytes], created: Any, updated: Any, label: Any
-) -> None:
-    if not isinstance(key, str) or ":" not in key: raise ValueError("the key is not a text of the form flow:session")
-    flow_id, session_id = [part or "(empty)" for part in key.rsplit(":", 1)]  # no method accepts an empty id any more
-    loaded = json.loads((state or b"{}").decode())
-    if not isinstance(loaded, dict): raise ValueError("state_json is not a JSON object")
-    texts: dict[_Path, str] = {}
-    for name, value in _by_key_text(loaded).items(): texts.update(_flatten((name,), value, _is_step(name)))
+    con: sqlite3.Connection,
+    ids: list[str],
+    columns: list[Any], # Step, state, the two times and the label
+    notes: list[str] # Gets a sentence for what had to be changed
+) -> list[str]: # The times that could not be read
+    step, state, created, updated, label = columns
+    _check_types({"current_step": _OPTIONAL_TEXT, "label": _OPTIONAL_TEXT}, [(step, label)])
+    texts = _flatten_state("state_json", _old_state(state, ids, notes), ())
+    times = [_parse_time(created), _parse_time(updated)]
+    known = [time for time in times if time is not None] or [_next_time()]
     [[session]] = con.execute("""
         INSERT INTO workflow_session (flow_id, session_id, label, current_step, created, updated, revision, state_size)
-        VALUES (?, ?, ?, ?, ?, ?, 1, ?) RETURNING id""", (flow_id, session_id, label, step,
-        _parse_time(created), _parse_time(updated), sum(_row_size(*row) for row in texts.items()))).fetchall()
+        VALUES (?, ?, ?, ?, ?, ?, 1, ?) RETURNING id""", (
+        *ids, label, step or None, *[known[0] if time is None else time for time in times],
+        sum(_row_size(*row) for row in texts.items()))).fetchall()
     rows = _assign_positions(texts, {}, count(1 << 32, 256))
     con.executemany(_UPSERT_VALUE, [(session, *_pad(path), *row) for path, row in rows.items()])
+    named = ("created_at", created, times[0]), ("updated_at", updated, times[1])
+    return [f"{name} {_truncate(repr(text))}" for name, text, time in named if time is None and text is not None]
+
+def _old_state(state: Optional[bytes], ids: list[str], notes: list[str]) -> Dict[str, Any]:
+    "The state of an old row; a step's state that is not a dict becomes one."
+    loaded = json.loads((state or b"{}").decode())
+    if not isinstance(loaded, dict): raise ValueError("state_json is not a JSON object")
+    for key, value in loaded.items():
+        if isinstance(value, dict) or not _is_step(_dump_key(key)): continue
+        loaded[key] = {"value": value}
+        notes.append(f"{key!r} of {ids} was not the dict that a step needs, and is now under its key 'value'")
+    return loaded
 
 # %% ../nbs/state_store.ipynb #pragmas
 _PRAGMAS = [
@@ -1410,15 +1565,26 @@ class _Readers:
 def _read_snapshot(con: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
     one_snapshot = len(statements) == 1 or con.in_transaction  # in memory, a read may be inside an edit block
     if not one_snapshot: con.execute("BEGIN")
-    try: return [con.execute(*statement).fetchall() for statement in statements]
+    try:
+        try: return [con.execute(*statement).fetchall() for statement in statements]
+        except (sqlite3.OperationalError, UnicodeDecodeError) as error:
+            if not _is_bad_utf8(error): raise
+        con.text_factory = _text_or_bytes  # slower, so only if a text of the result is damaged
+        try: return [con.execute(*statement).fetchall() for statement in statements]
+        finally: con.text_factory = str
     finally:
         if not one_snapshot: con.execute("ROLLBACK")
+
+def _text_or_bytes(data: bytes) -> Union[str, bytes]:
+    "The text, or the bytes if they are not UTF-8: then one bad text does not hide the rest of a result."
+    try: return data.decode()
+    except UnicodeDecodeError: return data
 
 # %% ../nbs/state_store.ipynb #sqlite-engine
 _FORKED = "the process forked while it used this file: fork outside of edit blocks, or use the spawn method"
 _BROKEN = sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN
 
-def _is_older(error: sqlite3.Error) -> bool:
+def _is_older(error: Exception) -> bool:
     "Whether the file has gone back to an older schema: a process of an older release has restored an old backup."
     return bool(re.match("no such (table|index): workflow_", str(error)))
 
@@ -1431,16 +1597,16 @@ def _close_on_error(con: sqlite3.Connection) -> Iterator[None]:
 
 class _SQLite:
     "One connection that writes, and a few that read. Between calls, all of them can be closed."
-    TIME_TEXT = "datetime({} / 1000000, 'unixepoch')"
+    TIME_TEXT = (f"CASE WHEN typeof({{0}}) = 'integer' AND {{0}} BETWEEN {_MIN_TIME} AND {_MAX_TIME} "
+                 "THEN datetime({0} / 1000000, 'unixepoch') END")
     LOCK = SKIP_LOCKED = ""
     LOAD_AHEAD = 0
-    NEXT_TIME = "(SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id)"
+    NEXT_TIME = f"(SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id AND updated <= {_MAX_TIME})"
     INDEXED_BY, STEP_KEY, PLANNER = " INDEXED BY {}", "{}", ""
     CONTAINS = "instr(lower(label), lower(?)) > 0"
     METADATA = """CASE WHEN (SELECT EXISTS (SELECT 1 FROM workflow_metadata)) THEN (
         SELECT '{' || group_concat(key || ':' || value) || '}'
         FROM (SELECT key, value FROM workflow_metadata WHERE session = id ORDER BY position)) END"""
-    change_time = staticmethod(_next_time)
 
     def __init__(self,
         path: Optional[Path], # Absolute; `None` for a database in memory
@@ -1561,10 +1727,16 @@ class _SQLite:
         return status.st_dev, status.st_ino
 
     def creation_time(self, connection: Any, flow_id: Optional[str] = None) -> int:
-        if flow_id is None: return _next_time()
-        sql = "SELECT max(updated) FROM workflow_session WHERE flow_id = ?"
-        [[latest]] = connection.execute(sql, (flow_id,)).fetchall()
-        return _next_time(latest)
+        now = _next_time()
+        if flow_id is None: return now
+        sql = "SELECT max(updated) FROM workflow_session WHERE flow_id = ? AND updated BETWEEN ? AND ?"
+        [[latest]] = connection.execute(sql, (flow_id, _MIN_TIME, now + _MAX_LEAD)).fetchall()
+        return max(now, int(latest or 0) + 1)
+
+    def change_time(self, connection: Any, flow_id: str, latest: Any) -> int:
+        now = _next_time()
+        if type(latest) is int and latest <= now + _MAX_LEAD: return max(now, latest + 1)
+        return self.creation_time(connection, flow_id)  # the latest time is damaged, or far ahead
 
     def read(self, sql: str, *values: Any) -> list[Any]: return self.read_all((sql, values))[0]
 
@@ -1578,7 +1750,7 @@ class _SQLite:
                     with self.lock.held(): _prepare_file(self.open_writer())
                     return self.readers.read(statements, self)
             with self.lock.held(): return _read_snapshot(self.open_writer(), statements)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             self.errors.explain(error)
             raise
 
@@ -1601,7 +1773,7 @@ class _SQLite:
             if self.writer is not con: raise sqlite3.ProgrammingError(self.closed)  # forked in the block
             con.execute("COMMIT")
             self.guard.after_commit(con, self.timeout)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             if in_our_code: self.note_error(error)  # the caller's own errors stay as they are
             raise
         finally:
@@ -1628,7 +1800,7 @@ class _SQLite:
             finally: con.execute(f"PRAGMA busy_timeout = {int(self.timeout * 1000)}")
         if self.path: self.guard.verify()
 
-    def note_error(self, error: sqlite3.Error) -> None:
+    def note_error(self, error: Exception) -> None:
         "Add the name, and reopen the writer at the next call if the connection is useless now."
         older = _is_older(error)
         if older: error.args = (f"{error}: another process has restored a backup of an older release; repeat the call",)
@@ -2148,9 +2320,10 @@ WHERE backend_xid = $1::xid8::xid AND wait_event IS DISTINCT FROM 'SyncRep'  -- 
 
 class _Postgres:
     "A pool of connections, and the locks of the writes that are under way."
-    TIME_TEXT = "to_char(to_timestamp({} / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
+    TIME_TEXT = (f"CASE WHEN {{0}} BETWEEN {_MIN_TIME} AND {_MAX_TIME} THEN "
+                 "to_char(to_timestamp({0} / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END")
     LOCK = "SELECT 1 FROM workflow_session WHERE flow_id = ? AND session_id = ? FOR UPDATE"
-    NEXT_TIME = f"greatest(updated + 1, {_CLOCK})"
+    NEXT_TIME = f"CASE WHEN updated <= {_CLOCK} + {_MAX_LEAD} THEN greatest(updated + 1, {_CLOCK}) ELSE {_CLOCK} END"
     INDEXED_BY, STEP_KEY = "", "left({}, 100)"
     CONTAINS = "strpos(lower(label), lower(? COLLATE \"C\")) > 0"
     METADATA = """(SELECT '{' || string_agg(key || ':' || value, ',' ORDER BY position) || '}'
@@ -2229,7 +2402,7 @@ class _Postgres:
 
     # -- read
 
-    def change_time(self, latest: Any) -> int: return int(latest)
+    def change_time(self, connection: Any, flow_id: str, latest: Any) -> int: return int(latest)
 
     def creation_time(self, connection: Any, flow_id: Optional[str] = None) -> int:
         return int(connection.began[3])
@@ -2393,6 +2566,8 @@ def _selection(scope: _Path, names: Optional[Collection[str]]) -> tuple[Optional
 
 def _rows_from(found: Iterable[Any], scope: _Path, names: Optional[Collection[str]]) -> _Rows:
     "Rows as the database returns them, by path."
+    found = list(found)
+    _check_values(found)
     rows: _Rows = {
         (k1, k2, k3) if k3 else (k1, k2) if k2 else (k1,): (position, text) for k1, k2, k3, position, text in found}
     if names is None or len(names) <= _MAX_NAMES: return rows
@@ -2573,13 +2748,14 @@ class _Transaction:
         if undo: statements.append(undo)
         while True:
             found, *undo_rows = self.lock_and_read(ids, statements)
+            self.db.errors.read_stored(_check_found, found, undo_rows[0] if undo_rows else ())
             self.check_found(ids, found[0][1] if found else 0, create)
             if found or not create: break
             if self.insert(flow_id, session_id): return True  # else another process has just created it
         if not found: return False
         id, revision, label, step, latest = found[0][:5]
-        self.session = _Session(id, revision, label, step, self.db.change_time(latest))
-        self.rows = _rows_from([row[5:] for row in found if row[5] is not None], options.scope, names)
+        self.session = _Session(id, revision, label, step, self.db.change_time(self.connection, flow_id, latest))
+        self.rows = self.rows_from([row[5:] for row in found if any(row[5:])], names)
         self.undo_rows = undo_rows[0] if undo_rows else ()
         self.names = names
         return True
@@ -2615,8 +2791,10 @@ class _Transaction:
     # -- its metadata
 
     def load_metadata(self) -> _Metadata:
-        sql = "SELECT key, position, value FROM workflow_metadata WHERE session = ? ORDER BY position"
-        return {key: (position, value) for key, position, value in self.execute(sql, self.session.id).fetchall()}
+        sql = "SELECT position, key, value FROM workflow_metadata WHERE session = ? ORDER BY position"
+        found = self.execute(sql, self.session.id).fetchall()
+        self.db.errors.read_stored(_check_types, _METADATA_TYPES, found)
+        return {key: (position, value) for position, key, value in found}
 
     def save_metadata(self, flow_id: str, old: _Metadata, texts: dict[str, str]) -> None:
         "Write the keys that differ."
@@ -2632,6 +2810,9 @@ class _Transaction:
             self.execute(_INSERT_METADATA, self.session.id, row[0], key, row[1], _metadata_term(flow_id, key, row[1]))
 
     # -- its rows
+
+    def rows_from(self, found: list[Any], names: Optional[Collection[str]], scope: Optional[_Path] = None) -> _Rows:
+        return self.db.errors.read_stored(_rows_from, found, self.options.scope if scope is None else scope, names)
 
     def select_around(self, scope: _Path, keys: Collection[str]) -> list[Any]:
         "The positions of some keys of a scope and of those around them, or of all keys if there are too many."
@@ -2669,10 +2850,10 @@ class _Transaction:
             sql = _rows_sql(_SELECT_ROWS + "?", bool(scope), number)
             results.append((self.execute(sql, id, *values), scope, names[scope]))
         rows: _Rows = {}
-        for result, scope, keys in results: rows.update(_rows_from(result.fetchall(), scope, keys))
+        for result, scope, keys in results: rows.update(self.rows_from(result.fetchall(), keys, scope))
         for scope in moving.keys() - ordered:
             if _lacks_room(rows, scope, len(moving[scope])):
-                rows = {**_rows_from(self.select_order(scope).fetchall(), scope, None), **rows}
+                rows = {**self.rows_from(self.select_order(scope).fetchall(), None, scope), **rows}
         return rows
 
     def save(self, old: _Rows, new: _Rows, **columns: Any) -> None:
@@ -2712,19 +2893,22 @@ class _Transaction:
 
     # -- undo
 
-    def unpack(self, data: bytes) -> _Action: return self.db.errors.read_stored(_Action.unpack, data)
+    def unpack(self, data: bytes) -> _Action:
+        return self.db.errors.read_stored(_unpack_stored, data, "".join(self.options.scope))
 
     def record(self, old: _Rows, new: _Rows) -> None:
         "Store the action as the newest undo entry, or merge it into that if both have the same group."
         options, limit, here = self.options, self.limit, (self.session.id, "".join(self.options.scope))
         old, new = self.with_siblings(old, new)
         steps = _steps_of(old, new)
-        action = _action_between(_Content.of_rows(old, steps), _Content.of_rows(new, steps))
+        read = self.db.errors.read_stored
+        action = read(_action_between, _Content.of_rows(old, steps), _Content.of_rows(new, steps))
         if not action.fields: return
         if not limit.depth:
             self.execute(_DELETE_UNDO, *here)
             return
         [(seq, newest, last)] = self.undo_rows or [(0, None, 1)]
+        read(_check_types, {"seq": int}, [(last,)])
         if last > seq: self.execute(_DELETE_UNDO + " AND seq > ?", *here, seq)
         merged = self.merge(self.unpack(newest), old, new) if newest else None
         action, seq = (action, seq + 1) if merged is None else (merged, seq)
@@ -2745,7 +2929,7 @@ class _Transaction:
         for scope, keys in deleted.items():
             if self.names is None and scope[:len(self.options.scope)] == self.options.scope: continue  # they are there
             found = self.select_around(scope, keys) if keys else [self.select_order(scope)]
-            order = _rows_from(chain.from_iterable(result.fetchall() for result in found), scope, None)
+            order = self.rows_from([row for result in found for row in result.fetchall()], None, scope)
             new = {**{path: row for path, row in order.items() if path not in old}, **new}
             old = {**order, **old}
         return old, new
@@ -2765,31 +2949,33 @@ class _Transaction:
         steps = _steps_of(old, new) | first.touched_steps
         before = _Content.of_rows(old, steps)
         unchanged = {path: field._replace(before=field.after) for path, field in first.fields.items()}
-        if _conflicting_paths(before, first._replace(fields=unchanged)): return None
-        return _action_between(_revert(before, first), _Content.of_rows(new, steps))
+        read = self.db.errors.read_stored
+        if read(_conflicting_paths, before, first._replace(fields=unchanged)): return None
+        return read(_action_between, read(_revert, before, first), _Content.of_rows(new, steps))
 
     def replay(self, choice: _ConflictChoice) -> list[bool]: # Whether each action was moved; else it was dropped
         "Undo or redo the actions in `undo_rows`, and store in their place what leads back again."
         here, actions = (self.session.id, "".join(self.options.scope)), [self.unpack(row[1]) for row in self.undo_rows]
+        read = self.db.errors.read_stored
         old = self.load(actions)
         now = _Content.of_rows(old, set().union(*[action.touched_steps for action in actions]))
         dropped: list[int] = []
         for action, (seq, _, undone, label, *_) in zip(actions, self.undo_rows):
-            kept = choice.fields_to_keep(now, action, self.options.scope, label)
+            kept = read(choice.fields_to_keep, now, action, self.options.scope, label)
             if kept and len(kept) == len(action.fields):
                 dropped.append(seq)
                 continue
             if kept:
                 fields = {path: field for path, field in action.fields.items() if path not in kept}
                 action = action._replace(fields=fields)
-            before, now = now, _revert(now, action)
-            data = _action_between(before, now).pack(check_redo=False)
+            before, now = now, read(_revert, now, action)
+            data = read(_action_between, before, now).pack(check_redo=False)
             self.execute(_UPDATE_UNDO, 1 - undone, len(data), data, *here, seq)
         if dropped: self.execute(_END_GROUPS, *here)
         for seq in sorted(dropped, reverse=True):
             self.execute(_DELETE_UNDO + " AND seq = ?", *here, seq)
             for statement, last in zip(_CLOSE_GAP, ([seq], [])): self.execute(statement, *here, *last)
-        self.save(old, now.to_rows(old, self.session.unused_positions))
+        self.save(old, read(now.to_rows, old, self.session.unused_positions))
         return [row[0] not in dropped for row in self.undo_rows]
 
 def _steps_of(*sides: _Rows) -> set[str]:
@@ -2847,6 +3033,8 @@ def _value_from(
     scope: _Path,
     names: Optional[Collection[str]] = None # The keys that are wanted; `None`: all
 ) -> Any: # The dict that the caller gets
+    found = list(found)
+    _check_values(found)
     tree = _build_tree(found)
     part = tree.get(scope[0], "{}") if scope else tree
     if names is not None and len(names) > _MAX_NAMES:
@@ -2856,21 +3044,44 @@ def _value_from(
 
 @lru_cache
 def _summary_columns(time_text: str, label: str = "label") -> str:
-    "SQL for the fields of a `SessionSummary` between the flow and the metadata."
-    size = "CASE WHEN state_size > 0 THEN state_size + 1 ELSE 2 END"
+    "SQL for what `_summary_values` takes between the flow and the metadata."
     created, updated = map(time_text.format, ("created", "updated"))
-    return f"session_id, {label}, current_step, {created}, {updated}, {size}, revision"
+    return f"session_id, {label}, current_step, {created}, {updated}, state_size, revision"
 
 def _load_object(text: str) -> Dict[str, Any]:
     value = _loads(text)
     if not isinstance(value, dict): raise TypeError("not an object")
     return value
 
+_ENTRY_TYPES: _Types = {"undone": int, "label": str, "created": str, "keys": str, "seq": int}  # `created` as text
+_SUMMARY_TYPES: _Types = {**_SESSION_TYPES, "created": str, "updated": str, "metadata": _OPTIONAL_TEXT}
+
+def _summary_values(row: Sequence[Any]) -> list[Any]:
+    "The values of a `SessionSummary` from its columns. Raises `TypeError` or `ValueError` if one is damaged."
+    flow_id, session_id, label, step, created, updated, size, revision, metadata = row
+    optional = (label is None or type(label) is str) and (step is None or type(step) is str)
+    numbers = type(size) is type(revision) is int
+    if not (optional and numbers and type(flow_id) is type(session_id) is type(created) is type(updated) is str):
+        _check_types(_SUMMARY_TYPES, [row])
+    if not 0 <= revision <= _MAX_REVISION: raise ValueError(f"revision is {revision}")
+    return [flow_id, session_id, label, step, created, updated, size + 1 if size > 0 else 2, revision,
+            {} if metadata is None else _load_object(metadata)]
+
+def _readable_values(row: Sequence[Any]) -> Optional[list[Any]]:
+    "The same with what can be read of a damaged session; `None` if its id can't."
+    readable = [value if isinstance(value, types) else None for value, types in zip(row, _SUMMARY_TYPES.values())]
+    flow_id, session_id, label, step, created, updated, *_ = readable
+    never = "1970-01-01 00:00:00"
+    return None if session_id is None else [flow_id, session_id, label, step, created or never, updated or never, 2]
+
 def _load_keys(keys: str) -> list[str]: return [key + "" for key in json.loads(keys)]  # TypeError unless they are texts
 
-def _undo_history_from(found: Iterable[tuple[int, str, str, str]]) -> UndoHistory:
-    "From undone, label, time and keys of the entries of one scope, oldest first."
-    entries = [(undone, UndoEntry(label, created, _load_keys(keys))) for undone, label, created, keys in found]
+def _undo_history_from(found: Sequence[tuple[int, str, str, str, int]]) -> UndoHistory:
+    "From undone, label, time, keys and number of the entries of one scope, oldest first."
+    _check_types(_ENTRY_TYPES, found)
+    for undone, *_ in found:
+        if undone not in (0, 1): raise ValueError(f"undone is {undone}")
+    entries = [(undone, UndoEntry(label, created, _load_keys(keys))) for undone, label, created, keys, _ in found]
     undo = [entry for undone, entry in entries if not undone]
     return UndoHistory(undo[::-1], [entry for undone, entry in entries if undone])
 
@@ -2883,21 +3094,30 @@ def _session_parts(keys: Optional[list[str]], steps: Optional[list[str]]) -> tup
     own_rows = f"NOT ({_STEP_KEYS})" if keys is None else any_of(own)
     return f" AND ({own_rows} OR {_STEP_KEYS if steps is None else any_of(scopes)})", own + scopes
 
+def _check_scope(scope: str) -> None:
+    "Refuse the scope of a stored undo entry unless it is '' or a step's key."
+    if scope and not (_is_step(scope) and _dump_key(json.loads(scope)) == scope):
+        raise ValueError(f"scope is {_truncate(scope)}")
+
 def _snapshot_from(
-    columns: Sequence[Any], # Of a `SessionSummary`; the last one is JSON, or `None`
+    columns: Sequence[Any], # What `_summary_values` takes
     found: list[Any], # Rows of the values
     undo: list[Any], # Scope and columns of all undo entries
     requested_keys: Optional[Collection[str]], requested_steps: Optional[list[str]]
 ) -> SessionSnapshot:
-    state, steps, metadata = _loads(_tree_text(_build_tree(found))), {}, _load_object(columns[8] or "{}")
+    columns = _summary_values(columns)
+    _check_values(found)
+    _check_types({"scope": str, **_ENTRY_TYPES}, undo)
+    state, steps = _loads(_tree_text(_build_tree(found))), {}
     for key in [key for key in state if key.startswith(_STEP_PREFIX) and key != _STEP_PREFIX]:
         step, value = key[len(_STEP_PREFIX):], state.pop(key)
         if requested_steps is None or step in requested_steps: steps[step] = value
     if requested_keys is not None: state = {key: value for key, value in state.items() if key in requested_keys}
     scopes: dict[str, list[Any]] = {}
     for scope, *entry in undo: scopes.setdefault(scope, []).append(entry)
+    for scope in scopes: _check_scope(scope)
     histories = {scope: _undo_history_from(entries) for scope, entries in scopes.items()}
-    return SessionSnapshot(*[*columns[:8], metadata, state, steps, histories, requested_steps])
+    return SessionSnapshot(*[*columns, state, steps, histories, requested_steps])
 
 # %% ../nbs/state_store.ipynb #session-edit
 class SessionEdit:
@@ -2961,7 +3181,7 @@ class SessionEdit:
         if scope not in self._parts:
             errors = self._tx.db.errors
             with errors: found = self._tx.select_part(scope)
-            self._parts[scope] = _rows_from(found, scope, None), errors.read_stored(_value_from, found, scope)
+            self._parts[scope] = self._tx.rows_from(found, None, scope), errors.read_stored(_value_from, found, scope)
         return self._parts[scope][1]
 
     def _changed_columns(self) -> dict[str, Optional[str]]:
@@ -3009,13 +3229,15 @@ def _encode_cursor(flow_id: str, order_by: str, descending: bool, value: Union[s
     checksum = zlib.crc32(flow_id.encode() + data).to_bytes(4, "big")
     return urlsafe_b64encode(checksum + data).decode().rstrip("=")
 
+def _sort_types(order_by: str) -> tuple[type, ...]:
+    return (int,) if order_by in ("updated_at", "created_at") else (str, type(None))
+
 def _decode_cursor(cursor: Any, flow_id: str, order_by: str, descending: bool) -> tuple[Union[str, int, None], int]:
     "The sort value and the row id."
     try:
         order, direction, value, id = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[4:])
-        kinds = (int,) if order in ("updated_at", "created_at") else (str, type(None))
         if _encode_cursor(flow_id, order, direction, value, id) != cursor: raise ValueError
-        if type(value) not in kinds or type(id) is not int: raise ValueError
+        if type(value) not in _sort_types(order) or type(id) is not int: raise ValueError
         if max(abs(number) for number in (value, id) if isinstance(number, int)) >= 2 ** 63: raise ValueError
     except (TypeError, ValueError, RecursionError):
         raise ValueError(f"after must be the cursor of a session of flow {flow_id!r}, not {cursor!r:.80}") from None
@@ -3397,38 +3619,140 @@ def _table_columns(version: int) -> dict[str, list[str]]:
         tables = con.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
         return {table: [name for _, name, *_ in con.execute(f"PRAGMA table_info({table})")] for table, in tables}
 
-# %% ../nbs/state_store.ipynb #metadata-problems
-def _metadata_problems(flow_id: str, found: list[Any]) -> Iterator[str]:
-    for key, value, term in found:
-        try: whole = _metadata_term(flow_id, _dumps(json.loads(key)), _dumps(json.loads(value)))
-        except _ErrorContext.unreadable as error: yield f"the metadata can't be read ({error})"
-        else:
-            if term != whole: yield f"lists do not find the metadata key {key}"
-
 # %% ../nbs/state_store.ipynb #problems
 def _problems(db: _Engine) -> Iterator[str]:
-    "What is wrong with the sessions, a sentence for each problem."
+    "What is wrong with the database, a sentence for each problem."
+    yield from _or_unreadable("the database", db, db.check)
     for table in ("workflow_value", "workflow_undo", "workflow_metadata"):
-        [[orphans]] = db.read(f"SELECT count(*) FROM {table} WHERE session NOT IN (SELECT id FROM workflow_session)")
-        if orphans: yield f"{table}: {orphans} rows belong to no session"
-    for id, in db.read("SELECT id FROM workflow_session ORDER BY id"):
-        sessions, found, undo, metadata = db.read_all(  # one snapshot, because others may be writing
-            ("SELECT flow_id, session_id, state_size FROM workflow_session WHERE id = ?", (id,)),
-            (f"{_SELECT_ROWS}?", (id,)), ("SELECT label, entry, keys FROM workflow_undo WHERE session = ?", (id,)),
-            ("SELECT key, value, term FROM workflow_metadata WHERE session = ?", (id,)))
-        for flow_id, session_id, size in sessions:
-            for what in chain(_session_problems(size, found, undo), _metadata_problems(flow_id, metadata)):
-                yield f"flow {flow_id!r}, session {session_id!r}: {what}"
+        yield from _or_unreadable(table, db, _orphans, db, table)
+    yield from _or_unreadable("workflow_session", db, _all_session_problems, db)
 
-def _session_problems(size: int, found: list[Any], undo: list[Any]) -> Iterator[str]:
-    try: json.loads(_tree_text(_build_tree(found)))
-    except _ErrorContext.unreadable as error: yield f"the state can't be read ({error})"
-    else:
-        actual = sum(_row_size(path, text) for path, (_, text) in _rows_from(found, (), None).items())
-        if actual != size: yield f"its stored size is {size}, but it has {actual} bytes"
-    for label, entry, keys in undo:
-        try: _Action.unpack(entry), _load_keys(keys)
-        except _ErrorContext.unreadable as error: yield f"undo entry {label!r} can't be read ({error})"
+def _or_unreadable(what: str, db: _Engine, find: Callable[..., Iterable[str]], *values: Any) -> Iterator[str]:
+    "What `find(*values)` finds; if the database is too damaged to look, a sentence that says so."
+    driver = db.errors.driver
+    try: yield from find(*values)
+    except driver.DatabaseError as error:
+        of_disk = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_IOERR
+        if isinstance(error, (driver.OperationalError, driver.ProgrammingError)) and not of_disk: raise
+        yield f"{what} can't be read ({error})"
+
+def _orphans(db: _Engine, table: str) -> Iterator[str]:
+    exists = "SELECT 1 FROM workflow_session s WHERE s.id = t.session"
+    [[orphans]] = db.read(f"SELECT count(*) FROM {table} t WHERE NOT EXISTS ({exists})")
+    if orphans: yield f"{table}: {orphans} rows belong to no session"
+
+def _all_session_problems(db: _Engine) -> Iterator[str]:
+    for id, in db.read("SELECT id FROM workflow_session ORDER BY id"):
+        yield from _or_unreadable(f"the session with id {id}", db, _session_problems, db, id)
+
+def _session_problems(db: _Engine, id: int) -> Iterator[str]:
+    sessions, values, undo, metadata = db.read_all(  # one snapshot, because others may be writing
+        (f"SELECT {', '.join(_SESSION_TYPES)} FROM workflow_session WHERE id = ?", (id,)), (f"{_SELECT_ROWS}?", (id,)),
+        (f"SELECT {', '.join(_UNDO_TYPES)} FROM workflow_undo WHERE session = ? ORDER BY seq", (id,)),
+        (f"SELECT {', '.join(_METADATA_TYPES)} FROM workflow_metadata WHERE session = ? ORDER BY position", (id,)))
+    for session in sessions:
+        flow_id, session_id, _, _, created, updated, size, revision = session
+        problems = chain(
+            _wrong_types(_SESSION_TYPES, session),
+            _out_of_range(_MIN_TIME, _MAX_TIME, created=created, updated=updated),
+            _out_of_range(1, _MAX_REVISION, revision=revision), _value_problems(db.errors, values, size, revision),
+            _undo_problems(db.errors, undo), _metadata_problems(db.errors, flow_id, metadata))
+        for what in problems: yield f"flow {flow_id!r}, session {session_id!r}: {what}"
+
+def _out_of_range(least: int, most: int, **numbers: Any) -> Iterator[str]:
+    for column, number in numbers.items():
+        if isinstance(number, int) and not least <= number <= most: yield f"{column} is {number}, which is out of range"
+
+# %% ../nbs/state_store.ipynb #value-problems
+def _failure(errors: _ErrorContext, check: Callable[..., object], *stored: Any) -> Optional[str]:
+    "Why `check` refuses what is stored; `None` if it does not."
+    try: errors.read_stored(check, *stored)
+    except errors.driver.DatabaseError as error: return str(error.__cause__)
+    return None
+
+def _value_problems(errors: _ErrorContext, found: list[Any], size: Any, revision: Any) -> Iterator[str]:
+    rows: _Rows = {}
+    for row in found:
+        name = _truncate(".".join(str(key) for key in row[:3] if key != ""))
+        wrong = [*_wrong_types(_VALUE_TYPES, row)] or [*filter(None, [_failure(errors, _check_value, *row)])]
+        for what in wrong: yield f"value {name}: {what}"
+        if not any(_wrong_types(_VALUE_TYPES, row)): rows.update(_rows_from([row], (), None))
+    if len(rows) < len(found): return  # what follows needs all of them
+    yield from _layout_problems(rows, revision)
+    actual = sum(_row_size(path, text) for path, (_, text) in rows.items())
+    if isinstance(size, int) and actual != size: yield f"its stored size is {size}, but it has {actual} bytes"
+
+def _check_value(k1: str, k2: str, k3: str, position: int, text: str) -> None:
+    "Raise unless a row has a path of keys and the JSON of a value."
+    if not k1 or k3 and not k2: raise ValueError("a key of its path is missing")
+    for key in filter(None, (k1, k2, k3)):
+        if _dump_key(_loads(key)) != key or key[0] != '"': raise ValueError(f"{_truncate(key)} is not a key")
+    if isinstance(_loads(text), dict) and not _is_compact(text): raise ValueError("the value is not compact JSON")
+    if _is_step(k1) and not k2 and text != "{}": raise ValueError("the state of a step must be a split dict")
+
+def _is_compact(text: str) -> bool:
+    "Whether undo can split the text of a dict, which a person or another program may have written."
+    try: parts = _split_object(text) or {}
+    except (ValueError, LookupError): return False
+    return _tree_text(parts) == text
+
+def _layout_problems(rows: _Rows, revision: Any) -> Iterator[str]:
+    "What is wrong with the positions, or with the dicts that rows belong to."
+    limit = (revision + 1) << 32 if isinstance(revision, int) and 0 <= revision <= _MAX_REVISION else 2 ** 63
+    taken: set[tuple[_Path, int]] = set()
+    for path, (position, _) in rows.items():
+        name = _truncate(".".join(path))
+        if not 0 <= position < limit: yield f"value {name}: position is {position}"
+        if (path[:-1], position) in taken: yield f"value {name}: another key has the same position {position}"
+        taken.add((path[:-1], position))
+        if path[:-1] and rows.get(path[:-1], (0, ""))[1] != "{}": yield f"value {name}: it belongs to no split dict"
+
+# %% ../nbs/state_store.ipynb #undo-problems
+def _undo_problems(errors: _ErrorContext, undo: list[Any]) -> Iterator[str]:
+    scopes: dict[Any, list[tuple[int, int]]] = {}
+    for row in undo:
+        scope, seq, undone, label, _, created, _, _, _ = row
+        wrong = chain(_wrong_types(_UNDO_TYPES, row), _out_of_range(_MIN_TIME, _MAX_TIME, created=created))
+        for what in [*wrong] or filter(None, [_failure(errors, _entry_action, row)]):
+            yield f"undo entry {_truncate(label)!r}: {what}"
+        if isinstance(seq, int) and isinstance(undone, int): scopes.setdefault(scope, []).append((seq, undone))
+    for scope, entries in scopes.items():
+        where = f"undo of {_truncate(scope) if scope else 'the session'}"
+        seqs = [seq for seq, _ in entries]
+        if seqs != list(range(max(seqs[0], 1), max(seqs[0], 1) + len(seqs))): yield f"{where}: the numbers have gaps"
+        if any(before > after for (_, before), (_, after) in zip(entries, entries[1:])):
+            yield f"{where}: an entry that was undone comes before one that was not"
+
+def _entry_action(row: Sequence[Any]) -> _Action:
+    "The action of a row of undo. Raises `ValueError` or `TypeError` unless its columns are what the store writes."
+    scope, _, undone, label, _, _, keys, size, entry = row
+    _check_scope(scope)
+    _WriteOptions(undo_label=label).validate()
+    if undone not in (0, 1): raise ValueError(f"undone is {undone}")
+    if size != len(entry): raise ValueError(f"its stored size is {size}, but it has {len(entry)} bytes")
+    action = _unpack_stored(entry, scope)
+    where = (scope,) if scope else ()
+    values = action._replace(fields={path: field for path, field in action.fields.items() if path != where})
+    changed = json.loads(values.keys(where))  # an order can include keys that others have added since
+    if not isinstance(_loads(keys), list) or not set(changed) <= set(_load_keys(keys)):
+        raise ValueError(f"its keys are {_truncate(keys)}, but it changes {_truncate(changed)}")
+    return action
+
+# %% ../nbs/state_store.ipynb #metadata-problems
+def _metadata_problems(errors: _ErrorContext, flow_id: Any, found: list[Any]) -> Iterator[str]:
+    for row in found:
+        wrong = [*_wrong_types(_METADATA_TYPES, row)]
+        for what in wrong or filter(None, [_failure(errors, _check_metadata, flow_id, *row)]):
+            yield f"metadata key {_truncate(row[1])}: {what}"
+    keys = [row[1] for row in found]
+    if len({*keys}) < len(keys): yield "a key of the metadata is stored twice"
+
+def _check_metadata(flow_id: Any, position: int, key: str, value: str, term: bytes) -> None:
+    "Raise unless a row has a key, the JSON of a value, and the term by which lists find it."
+    if position < 0: raise ValueError(f"position is {position}")
+    texts = _metadata_texts("metadata", {json.loads(key): json.loads(value)})
+    if texts != {key: value}: raise ValueError("the value is not compact JSON")
+    if term != _metadata_term(flow_id, key, value): raise ValueError("lists do not find it")
 
 # %% ../nbs/state_store.ipynb #watcher
 _WATCH_INTERVAL = 0.05  # seconds
@@ -3570,19 +3894,27 @@ class WorkflowStateStore:
     def _transaction(self, connection: Any, options: _WriteOptions = _WriteOptions()) -> _Transaction:
         return _Transaction(self._db, connection, options, self._undo_limit)
 
-    def _load_metadata(self, text: Optional[str]) -> Dict[str, Any]:
-        return {} if text is None else self._db.errors.read_stored(_load_object, text)
-
     def _summaries(self,
         rows: Iterable[Any], flow_id: str, order_by: str = "updated_at", descending: bool = True
     ) -> List[SessionSummary]:
-        "From what a listing returns; each with its place, for a cursor."
-        sessions = []
-        for session_id, label, step, created, updated, size, revision, metadata, value, id in rows:
-            session = SessionSummary(flow_id, session_id, label, step, created, updated, size, revision,
-                                     {} if metadata is None else self._load_metadata(metadata))
-            session._place = order_by, descending, value, id
+        """From what a listing returns; each with its place, for a cursor.
+
+        A damaged session is listed with what can be read of it, and causes a warning.
+        """
+        sessions, damaged, errors, kinds = [], 0, self._db.errors, _sort_types(order_by)
+        for row in rows:
+            values: Optional[list[Any]]
+            try: values = errors.read_stored(_summary_values, (flow_id, *row[:-2]))
+            except errors.driver.DatabaseError:
+                damaged += 1
+                values = _readable_values((flow_id, *row[:-2]))
+                if values is None: continue
+            session = SessionSummary(*values)
+            if type(row[-2]) in kinds: session._place = order_by, descending, row[-2], row[-1]
             sessions.append(session)
+        if damaged: warnings.warn(
+            f"{damaged} of the listed sessions damaged; check() says what is wrong: {errors.name}", RuntimeWarning,
+            stacklevel=3)
         return sessions
 
     def _listing(self,
@@ -3610,7 +3942,7 @@ class WorkflowStateStore:
         return _Listing(self._db, _Filters(flow_id, steps, label_contains, terms), order)
 
     @property
-    def _entry_columns(self) -> str: return f"undone, label, {self._db.TIME_TEXT.format('created')}, keys"
+    def _entry_columns(self) -> str: return f"undone, label, {self._db.TIME_TEXT.format('created')}, keys, seq"
 
     def _read(self, flow_id: str, session_id: str, scope: _Path, keys: Optional[Iterable[str]]) -> Dict[str, Any]:
         "What a scope contains: all of it, or some keys."
@@ -3702,10 +4034,11 @@ class WorkflowStateStore:
         with self._db.write((flow_id, session_id)) as connection:
             tx = self._transaction(connection, options)
             if not tx.find(flow_id, session_id, undo=(entries, values)) or len(tx.undo_rows) < count: return None
+            read = self._db.errors.read_stored
+            read(_check_types, _ENTRY_TYPES, [row[2:] for row in tx.undo_rows])
+            found = [UndoEntry(label, created, read(_load_keys, keys)) for *_, label, created, keys, _ in tx.undo_rows]
             moved = tx.replay(choice)
-        load = self._db.errors.read_stored
-        return [UndoEntry(label, created, load(_load_keys, keys))
-                for (*_, label, created, keys), was_moved in zip(tx.undo_rows, moved) if was_moved]
+        return [entry for entry, was_moved in zip(found, moved) if was_moved]
 
     # -- open and close
 
@@ -3753,7 +4086,8 @@ class WorkflowStateStore:
         self._check(flow_id, session_id)
         sql = f"SELECT {_summary_columns(self._db.TIME_TEXT)}, {self._db.METADATA} {_WHERE_SESSION}"
         found = self._db.read(sql, flow_id, session_id)
-        return SessionSummary(*[flow_id, *found[0][:-1], self._load_metadata(found[0][-1])]) if found else None
+        read = self._db.errors.read_stored
+        return SessionSummary(*read(_summary_values, (flow_id, *found[0]))) if found else None
 
     def set_session_label(self,
         flow_id: str,
@@ -3859,7 +4193,9 @@ class WorkflowStateStore:
             size = source.execute("SELECT state_size FROM workflow_session WHERE id = ?", source.session.id)
             metadata = source.load_metadata()
             if metadata: target.save_metadata(to_flow, {}, {key: value for key, (_, value) in metadata.items()})
-            target.bump(size.fetchall()[0][0], current_step=source.session.current_step)
+            sizes = size.fetchall()
+            self._db.errors.read_stored(_check_types, {"state_size": int}, sizes)
+            target.bump(sizes[0][0], current_step=source.session.current_step)
         return to_session
 
     def get_session(self,
@@ -3895,6 +4231,7 @@ class WorkflowStateStore:
         "The step that the person is on; `None` before the first, or if there is no such session."
         self._check(flow_id, session_id)
         rows = self._db.read(f"SELECT current_step {_WHERE_SESSION}", flow_id, session_id)
+        self._db.errors.read_stored(_check_types, {"current_step": _OPTIONAL_TEXT}, rows)
         return rows[0][0] if rows else None
 
     def set_current_step(self,
@@ -4162,7 +4499,7 @@ class WorkflowStateStore:
     def list_flows(self) -> List[str]:
         "The flows that have sessions, in the order of their ids."
         found = self._db.read(f"{_FLOWS} SELECT id FROM flow WHERE id IS NOT NULL ORDER BY id")
-        return [flow_id for flow_id, in found]
+        return [flow_id for flow_id, in found if isinstance(flow_id, str)]  # `check` reports the others
 
     # -- housekeeping
 
@@ -4183,17 +4520,17 @@ class WorkflowStateStore:
             return int(connection.execute(sql, (*values, latest)).rowcount)
 
     def check(self) -> List[str]: # Sentences; none if all is well
-        "Report what the database's own check finds, and whatever is stored but can't be read."
-        return [*self._db.check(), *_problems(self._db)]
+        "Report what the database's own check finds, and every stored row that is damaged. Raises no error for damage."
+        return list(_problems(self._db))
 
     # -- in Jupyter
 
     def _repr_markdown_(self) -> str:
         "The ten newest sessions as a table."
         try:
-            flows = self._db.read(_NEWEST_FLOWS)
-            newest = [one for flow_id, _ in flows for one in self.list_sessions(flow_id, limit=10)]
-            newest.sort(key=lambda one: one._place[2:], reverse=True)
+            flows = [flow_id for flow_id, _ in self._db.read(_NEWEST_FLOWS) if isinstance(flow_id, str)]
+            newest = [one for flow_id in flows for one in self.list_sessions(flow_id, limit=10)]
+            newest.sort(key=lambda one: one._place[2:] if one._place else (0, 0), reverse=True)
             table = _sessions_markdown(newest[:10])
             [[more]] = self._db.read("SELECT count(*) - 10 FROM (SELECT 1 FROM workflow_session LIMIT 10001) AS few")
             if more > 0: table += f"\n\n{more:,} more" if more < 9991 else "\n\nmore than 9,990 more"
@@ -4358,6 +4695,9 @@ _SELECT_SESSION = [
     f"""SELECT scope, seq, undone, label, undo_group, created, keys, size, entry
         FROM workflow_undo WHERE session = {_SESSION_ID}""",
     f"SELECT position, key, value, term FROM workflow_metadata WHERE session = {_SESSION_ID}"]
+_COPIED_TYPES: _Types = {
+    column: _SESSION_TYPES[column]
+    for column in ("label", "current_step", "created", "updated", "revision", "state_size")}
 _INSERT_UNDO = """
 INSERT INTO workflow_undo (session, scope, seq, undone, label, undo_group, created, keys, size, entry)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -4366,9 +4706,15 @@ UPDATE workflow_session SET label = ?, current_step = ?, created = ?, updated = 
 WHERE id = ?"""
 
 def _read_session(store: WorkflowStateStore, *ids: str) -> list[list[Any]]:
-    return [sorted(rows) for rows in store._db.read_all(*[(sql, ids) for sql in _SELECT_SESSION])]
+    read = store._db.errors.read_stored
+    read(_check_types, {"flow_id": str, "session_id": str}, [ids])
+    found = store._db.read_all(*[(sql, ids) for sql in _SELECT_SESSION])
+    for types, rows in zip((_COPIED_TYPES, _VALUE_TYPES, _UNDO_TYPES, _METADATA_TYPES), found): read(_check_types, types, rows)
+    return [sorted(rows) for rows in found]
 
-def _check_storable(target: WorkflowStateStore, flow_id: str, session_id: str, session: Iterable[list[Any]]) -> None:
+def _check_storable(
+    target: WorkflowStateStore, flow_id: str, session_id: str, session: Iterable[list[Any]], actions: Iterable[_Action]
+) -> None:
     "Refuse, with the session's name, what the target can't store."
     columns, values, undo, _ = session
     label, step = columns[0][:2]
@@ -4376,7 +4722,7 @@ def _check_storable(target: WorkflowStateStore, flow_id: str, session_id: str, s
         target._check(flow_id, session_id, label=label, current_step=step)
         for row in undo: target._check_texts(undo_label=row[3], undo_group=row[4] or "")
     except ValueError as error: raise ValueError(f"flow {flow_id!r}, session {session_id!r}: {error}") from None
-    fields = (path for row in undo for path in _Action.unpack(row[8]).fields if path)
+    fields = (path for action in actions for path in action.fields if path)
     paths = chain((row[:3] for row in values), fields)
     target._check_paths(f"flow {flow_id!r}, session {session_id!r}", paths)
 
@@ -4384,7 +4730,8 @@ def _copy_session(source: WorkflowStateStore, target: WorkflowStateStore, flow_i
     "The number of copied sessions: 0 if the target has the session already, or if it is gone."
     session = columns, values, undo, metadata = _read_session(source, flow_id, session_id)
     if not columns: return 0
-    _check_storable(target, flow_id, session_id, session)
+    actions = [source._db.errors.read_stored(_entry_action, row) for row in undo]
+    _check_storable(target, flow_id, session_id, session, actions)
     existing = _read_session(target, flow_id, session_id)
     if existing == session: return 0
     with target._db.write((flow_id, session_id)) as connection:

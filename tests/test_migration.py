@@ -2,6 +2,7 @@
 import json
 import math
 import sqlite3
+import warnings
 import zlib
 from contextlib import closing
 
@@ -69,8 +70,88 @@ def test_other_tables_in_the_file_stay(path):
 
 def test_a_table_with_more_columns_is_kept(path):
     make(path, "ALTER TABLE workflow_state ADD COLUMN mine TEXT", "UPDATE workflow_state SET mine = 'precious'", rows=[("f:s1", '{"a": 1}', {})])
-    with SQLiteWorkflowStateStore(path) as store: assert store.get_state("f", "s1") == {"a": 1}
-    assert query(path, "SELECT mine FROM workflow_state_old") == [("precious",)]
+    with pytest.warns(RuntimeWarning, match="kept as workflow_state_old.*column 'mine'.*drop it") as caught, SQLiteWorkflowStateStore(path) as store:
+        assert store.get_state("f", "s1") == {"a": 1}
+    assert str(path) in str(caught[0].message) and caught[0].filename == __file__
+    assert query(path, "SELECT mine, flow_session_key, state_json FROM workflow_state_old") == [("precious", "f:s1", '{"a": 1}')]
+
+@pytest.mark.parametrize("statement, name", [
+    ("CREATE TRIGGER notify AFTER UPDATE ON workflow_state BEGIN INSERT INTO changes VALUES (new.flow_session_key); END", "trigger 'notify'"),
+    ("CREATE TRIGGER audit AFTER DELETE ON workflow_state BEGIN INSERT INTO changes VALUES (old.flow_session_key); END", "trigger 'audit'"),
+    ("CREATE INDEX by_step ON workflow_state (current_step)", "index 'by_step'"),
+    ("ALTER TABLE workflow_state ADD COLUMN bytes INTEGER AS (length(state_json))", "column 'bytes'")], ids=["update", "delete", "index", "generated"])
+def test_what_people_added_to_the_table_is_kept_with_it(path, statement, name):
+    make(path, "CREATE TABLE changes (k TEXT)", statement, rows=[("f:s1", '{"a": 1}', {}), ("f:s2", "{}", {})])
+    with pytest.warns(RuntimeWarning, match=f"workflow_state_old.*{name}"), SQLiteWorkflowStateStore(path) as store:
+        assert store.get_state("f", "s1") == {"a": 1} and store.count_sessions("f") == 2
+        store.update_state("f", "s1", {"a": 2})
+    assert query(path, "SELECT count(*) FROM workflow_state_old") == [(2,)] and query(path, "SELECT * FROM changes") == []
+    kind, quoted = name.split()
+    if kind != "column": assert query(path, f"SELECT tbl_name FROM sqlite_master WHERE name = {quoted}") == [("workflow_state_old",)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with SQLiteWorkflowStateStore(path) as store: assert store.get_state("f", "s1") == {"a": 2} and store.check() == []
+
+def test_a_file_with_nothing_special_causes_no_warning(path):
+    make(path, rows=[("f:s1", '{"_step_a": {"n": 1}}', {}), ("f:", "{}", {"created_at": None})])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with SQLiteWorkflowStateStore(path) as store: assert store.check() == []
+    assert query(path, "SELECT name FROM sqlite_master WHERE name LIKE '%_old'") == []
+
+@pytest.mark.parametrize("bad", ["yesterday", "", 1_700_000_000, 1.5, b"\xff", "2026-13-01 00:00:00", "0001-01-01T00:00:00+14:00"], ids=repr)
+@pytest.mark.parametrize("column", ["created_at", "updated_at"])
+def test_a_time_that_is_none_does_not_stop_it(path, column, bad):
+    "The other time is used for it, and its old row stays."
+    good = {"created_at": "2026-03-01 09:00:00", "updated_at": "2026-03-02 10:11:12"}
+    make(path, rows=[("f:good", "{}", good), ("f:bad", '{"a": 1}', {**good, column: bad}), ("f:both", "{}", {"created_at": bad, "updated_at": bad})])
+    with pytest.warns(RuntimeWarning) as caught, SQLiteWorkflowStateStore(path) as store:
+        summary, [other] = store.get_session_summary("f", "bad"), [time for name, time in good.items() if name != column]
+        assert (summary.created_at, summary.updated_at) == (other, other) and store.get_state("f", "bad") == {"a": 1}
+        summary = store.get_session_summary("f", "good")
+        assert (summary.created_at, summary.updated_at) == tuple(good.values())
+        assert store.get_session_summary("f", "both").created_at > "2026-10" and store.check() == []
+    assert f"{column} {bad!r} of row 'f:bad'" in str(caught[0].message) and f"created_at {bad!r} and updated_at" in str(caught[0].message)
+    assert query(path, f"SELECT flow_session_key, {column} FROM workflow_state_old") == [("f:bad", bad), ("f:both", bad)]
+
+def test_a_time_in_bad_utf8_does_not_stop_it(path):
+    make(path, "UPDATE workflow_state SET created_at = CAST(x'ff' AS TEXT)", rows=[("f:s1", "{}", {"updated_at": "2026-03-02 10:11:12"})])
+    with pytest.warns(RuntimeWarning), SQLiteWorkflowStateStore(path) as store: assert store.get_session_summary("f", "s1").created_at == "2026-03-02 10:11:12"
+
+def test_an_error_at_the_warning_changes_nothing(path):
+    make(path, rows=[("f:s1", '{"_step_x": 5}', {})])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(RuntimeWarning): SQLiteWorkflowStateStore(path)
+        with SQLiteWorkflowStateStore(path) as store: assert store.get_step_state("f", "s1", "x") == {"value": 5}
+
+@pytest.mark.parametrize("value", [5, None, "text", [1, {"a": 2}], True, 1.5, ""], ids=repr)
+def test_a_step_whose_state_is_no_dict(path, value):
+    "It becomes a dict, so that the state can be saved as it was read."
+    make(path, rows=[("f:s1", json.dumps({"a": 1, "_step_x": value, "_step_": 5, "_step_y": {"n": 1}}), {})])
+    with pytest.warns(RuntimeWarning, match="'_step_x' of .*'f', 's1'.*under its key 'value'"), SQLiteWorkflowStateStore(path) as store:
+        state = store.get_state("f", "s1")
+        assert state == {"a": 1, "_step_x": {"value": value}, "_step_": 5, "_step_y": {"n": 1}}
+        store.update_state("f", "s1", state)
+        store.update_state("f", "s1", {"_step_x": {"n": 2}}, undo_label="x")
+        store.undo("f", "s1")
+        assert store.get_step_state("f", "s1", "x") == {"value": value} and store.check() == []
+
+@pytest.mark.parametrize("size, count", [(200_000, 30), (3_000, 1000), (200, 5000), (5_000_000, 3)])
+def test_the_file_does_not_keep_twice_its_size(path, size, count):
+    make(path, rows=[(f"f:{i}", json.dumps({"text": "x" * size, "n": i}), {}) for i in range(count)])
+    before = path.stat().st_size
+    with SQLiteWorkflowStateStore(path) as store: assert store.get_state("f", f"{count - 1}") == {"text": "x" * size, "n": count - 1}
+    assert path.stat().st_size < 1.6 * before + 1.2 * size, path.stat().st_size / before  # 1.5: the indexes of small sessions
+
+@pytest.mark.parametrize("keys, name", [
+    ([":s", "(empty):s"], "(empty) 2"), (["(empty):s", ":s"], "(empty) 2"), (["f:", "f:(empty)"], "(empty) 2"), ([":", "(empty):(empty)"], "(empty) 2"),
+    ([":s", ":t", "(empty):t", "a:(empty) 2"], "(empty) 3"), ([":s", "a::s", "(empty)::s"], "(empty)")], ids=str)
+def test_a_name_for_empty_ids_that_no_other_id_has(path, keys, name):
+    make(path, rows=[(key, json.dumps({"key": key}), {}) for key in keys])
+    with SQLiteWorkflowStateStore(path) as store:
+        for key in keys: assert store.get_state(*[part or name for part in key.rsplit(":", 1)]) == {"key": key}
+        assert store.check() == [] and sum(map(store.count_sessions, store.list_flows())) == len(keys)
 
 def test_empty_ids_are_replaced(path):
     make(path, rows=[("f:", '{"a": 1}', {}), (":s", '{"a": 2}', {})])
@@ -78,8 +159,9 @@ def test_empty_ids_are_replaced(path):
 
 @pytest.mark.parametrize("key, state, more, why", [
     ("f:bad", "[1]", {}, "not a JSON object"), ("f:bad", "{oops", {}, "property name"), ("f:bad", b'{"a": "\xff"}', {}, "utf-8"), ("f:bad", '{"a":' + "[" * 100_000 + "]" * 100_000 + "}", {}, "recursion"),
-    ("bad", "{}", {}, "the key is not a text of the form flow:session"), (None, "{}", {}, "the key is not a text of the form flow:session"), ("f:bad", "{}", {"created_at": "yesterday"}, "yesterday")],
-    ids=["list", "no JSON", "no UTF-8", "too deep", "no colon", "no key", "no time"])
+    ("bad", "{}", {}, "the key is not a text of the form flow:session"), (None, "{}", {}, "the key is not a text of the form flow:session"),
+    ("f:bad", "{}", {"label": b"\xff"}, "label is a BLOB"), ("f:bad", "{}", {"current_step": b"\xff"}, "current_step is a BLOB"), (b"f:\xff", "{}", {}, "the key is not a text")],
+    ids=["list", "no JSON", "no UTF-8", "too deep", "no colon", "no key", "no label", "no step", "no text"])
 def test_an_unknown_row_stops_the_upgrade_without_a_change(path, key, state, more, why):
     make(path, rows=[("f:good", '{"a": 1}', {}), (key, state, more)])
     before = path.read_bytes()

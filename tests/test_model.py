@@ -223,7 +223,9 @@ class Model(RuleBasedStateMachine):
         self.forced_back = False  # whether a forced undo brought back what others had deleted: its place is not told
 
     def teardown(self):
-        if hasattr(self, 'store'): self.engine.drop()
+        if not hasattr(self, 'store'): return
+        try: assert self.store.check() == []
+        finally: self.engine.drop()
 
     # writes, in one scope
 

@@ -13,6 +13,7 @@ import internals
 
 from cjm_workflow_state.state_store import WorkflowStateStore
 
+HOUR = 3_600_000_000  # microseconds
 edit_blocks = ContextVar('edit blocks that this call is inside of', default=())
 
 
@@ -41,8 +42,13 @@ databases = {}
 
 class ThirdEngine:
     TIME_TEXT = "datetime({} / 1000000, 'unixepoch')"
-    LOCK = ''
-    NEXT_TIME = '(SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id)'
+    LOCK = SKIP_LOCKED = INDEXED_BY = PLANNER = ''
+    NEXT_TIME = 'updated'
+    STEP_KEY = '{}'
+    CONTAINS = 'instr(lower(label), lower(?)) > 0'
+    METADATA = """(SELECT '{' || group_concat(key || ':' || value) || '}'
+        FROM (SELECT key, value FROM workflow_metadata WHERE session = id ORDER BY position))"""
+    LOAD_AHEAD = 1000
 
     def __init__(self, name, timeout):
         self.name, self.timeout, self.closed, self.block = name, timeout, '', None
@@ -52,12 +58,13 @@ class ThirdEngine:
         if self.name not in databases: databases[self.name] = Database()
         self.database = databases[self.name]
 
-    def change_time(self, latest): return max(time.time_ns() // 1000, (latest or 0) + 1)
+    def change_time(self, connection, flow_id, latest): return self.creation_time(connection, flow_id)
 
     def creation_time(self, connection, flow_id=None):
-        sql = 'SELECT max(updated) FROM workflow_session WHERE flow_id = ?'
-        [[latest]] = connection.execute(sql, (flow_id,)).fetchall()
-        return self.change_time(latest)
+        now = time.time_ns() // 1000
+        sql = 'SELECT max(updated) FROM workflow_session WHERE flow_id = ? AND updated <= ?'
+        [[latest]] = connection.execute(sql, (flow_id, now + HOUR)).fetchall()
+        return max(now, (latest or 0) + 1)
 
     def read(self, sql, *values): return self.read_all((sql, values))[0]
 
@@ -67,7 +74,7 @@ class ThirdEngine:
             return [self.database.reader.execute(*statement).fetchall() for statement in statements]
 
     @contextmanager
-    def write(self, runs_user_code=False):
+    def write(self, session=None, runs_user_code=False):
         if self.inside_block():
             raise RuntimeError('this call is inside an edit block of the same store: write after the block')
         database = self.database
@@ -92,6 +99,10 @@ class ThirdEngine:
 
     def check_open(self):
         if self.closed: raise sqlite3.ProgrammingError(self.closed)
+
+    def data_version(self): return None
+
+    def identity(self): return id(self.database)
 
     def check(self): return [text for text, in self.read('PRAGMA integrity_check') if text != 'ok']
 

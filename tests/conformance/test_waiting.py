@@ -154,7 +154,7 @@ WRITE_ONCE = '''
 import pickle, sys
 with pickle.loads(bytes.fromhex(sys.argv[1])) as store: store.update_state('f', 's', {'n': 1})'''
 
-@pytest.mark.shared
+@pytest.mark.processes
 def test_a_commit_of_another_process_ends_a_wait(open_store):
     store = open_store()
     store.create_session(F, S)
@@ -190,7 +190,7 @@ with ThreadPoolExecutor() as pool:
 store.close()
 '''
 
-@pytest.mark.shared
+@pytest.mark.processes
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='Windows has no fork')
 def test_parent_and_child_wait_on_after_a_fork(open_store):
     store = open_store()

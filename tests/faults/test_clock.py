@@ -1,7 +1,9 @@
 "The clock is set back, stands still or jumps: sessions stay in the order of the writes."
 import random
 import re
-from datetime import timedelta
+import sqlite3
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +13,8 @@ from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
 
 NOON = 1_750_000_000 * 10**9
 HOUR = 3600 * 10**9
+MINUTE = HOUR // 60
+DAY = 24 * HOUR
 
 @pytest.fixture
 def clock(monkeypatch):
@@ -33,8 +37,8 @@ def test_order_of_writes(tmp_path, clock, move, rounds, figures):
     with Store(tmp_path/'wf.db', synchronous='NORMAL') as store:
         for _ in range(rounds):
             s = f'{chance.randrange(20)}'
-            if move == 'set back': clock.ns -= HOUR
-            if move == 'jumps': clock.ns += chance.choice([-400, -1, 0, 0, 400]) * HOUR
+            if move == 'set back': clock.ns -= HOUR // rounds  # an hour in all
+            if move == 'jumps': clock.ns = NOON + chance.choice([0, 0, 1, 10, 59]) * MINUTE
             before = store.get_session_summary('f', s)
             chance.choice(WRITES if before else WRITES[:2])(store, s)  # the other writes create no session
             after = store.get_session_summary('f', s)
@@ -89,3 +93,67 @@ def test_pruning_after_the_clock_was_ahead_once(tmp_path, clock, figures):
         assert store.prune_sessions('f', timedelta(days=30)) == 0
         assert newest_first(store) == ['ahead', 'an hour ago']
     figures |= {'deleted_too_early': 0}
+
+# -- a clock that was far ahead
+
+def at(ns): return f'{datetime.fromtimestamp(ns // 10**9, timezone.utc):%Y-%m-%d %H:%M:%S}'
+
+@pytest.mark.parametrize('write', range(len(WRITES)))
+def test_a_write_after_the_clock_was_a_year_ahead(tmp_path, clock, write, figures):
+    "Only what was written at that time has that time; the next write of each session has the right one."
+    with Store(tmp_path/'wf.db') as store:
+        for s in ('ahead', 'other'): store.update_state('f', s, {'n': 0})
+        clock.ns = NOON + 365 * DAY
+        store.update_state('f', 'ahead', {'n': 1})
+        assert store.get_session_summary('f', 'ahead').updated_at == at(NOON + 365 * DAY)
+        for s in ('other', 'ahead'):
+            clock.ns = NOON + DAY
+            WRITES[write](store, s)
+            assert store.get_session_summary('f', s).updated_at == at(NOON + DAY)
+        store.create_session('f', 'new')
+        assert newest_first(store) == ['new', 'ahead', 'other']
+        clock.ns = NOON + 40 * DAY
+        assert store.prune_sessions('f', timedelta(days=30)) == 3
+    figures |= {'sessions_left': 0}
+
+@pytest.mark.parametrize('ahead, kept', [(59 * MINUTE, True), (HOUR + MINUTE, False), (400 * DAY, False)])
+def test_only_a_time_up_to_an_hour_ahead_is_kept_in_order(tmp_path, clock, ahead, kept):
+    with Store(tmp_path/'wf.db') as store:
+        clock.ns = NOON + ahead
+        store.create_session('f', 'first')
+        clock.ns = NOON
+        store.create_session('f', 'second')
+        store.set_current_step('f', 'first', 'a')
+        assert newest_first(store) == ['first', 'second']
+        times = [store.get_session_summary('f', s).updated_at for s in ('first', 'second')]
+        assert times == [at(NOON + ahead if kept else NOON)] * 2
+
+@pytest.mark.parametrize('updated', ["'now'", "x'00'", '9223372036854775807', '-9223372036854775808', '9e999', '-9e999', '1e300'])
+def test_a_damaged_time_does_not_change_the_times_of_others(tmp_path, clock, updated):
+    path = tmp_path/'wf.db'
+    with Store(path) as store:
+        for s in ('damaged', 'other', 'third'): store.create_session('f', s)
+        with closing(sqlite3.connect(path)) as con, con:
+            con.execute(f"UPDATE workflow_session SET updated = {updated} WHERE session_id = 'damaged'")
+        clock.ns += MINUTE
+        for s in ('other', 'third', 'new', 'damaged'): store.update_state('f', s, {'n': 1})
+        assert newest_first(store) == ['damaged', 'new', 'third', 'other'] and store.check() == []
+        with closing(sqlite3.connect(path)) as con, con:
+            con.execute(f"UPDATE workflow_session SET updated = {updated} WHERE session_id <> 'new'")
+            con.execute("DELETE FROM workflow_session WHERE session_id = 'new'")
+        store.create_session('f', 'new')
+        assert store.get_session_summary('f', 'new').updated_at == at(clock.ns)
+
+def test_far_ahead_on_each_engine(engine):
+    "PostgreSQL uses the server's clock, so here the stored time is moved."
+    store = engine.open()
+    for s in ('ahead', 'other'): store.update_state('f', s, {'n': 0})
+    before = store.get_session_summary('f', 'other').updated_at
+    table = f'"{engine.schema_name("wf")}".workflow_session' if hasattr(engine, 'server') else 'workflow_session'
+    for moved in (365 * DAY // 1000, 2 ** 62):
+        with closing(engine.connect()) as con:
+            con.execute(f"UPDATE {table} SET updated = updated + {moved} WHERE session_id = 'ahead'")
+            if hasattr(con, 'in_transaction'): con.commit()
+        for s in ('other', 'ahead'): store.update_state('f', s, {'n': moved})
+        for s in ('other', 'ahead'): assert before <= store.get_session_summary('f', s).updated_at < f'{int(before[:4]) + 1}'
+    assert newest_first(store) == ['ahead', 'other']
