@@ -13,7 +13,13 @@ LOG_LIMIT = state_store._LOG_LIMIT  # bytes of the write-ahead log beyond which 
 
 def make_version_1(connection):
     "Turn a file of this release into one that schema version 1 wrote."
-    connection.execute('DROP INDEX workflow_value_order')
+    expected = state_store._expected_schema(1)
+    found = connection.execute('SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL').fetchall()
+    for kind, name, sql in sorted(found, key=lambda row: row[0] == 'table'):  # tables last, with what is left on them
+        if expected.get(name) != sql: connection.execute(f'DROP {kind} IF EXISTS {name}')
+    names = {name for name, in connection.execute('SELECT name FROM sqlite_master')}
+    for name, sql in expected.items():
+        if name not in names: connection.execute(sql)
     connection.execute('PRAGMA user_version = 1')
 
 

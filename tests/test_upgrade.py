@@ -176,14 +176,14 @@ def test_an_upgrade_is_killed_at_random_instants(old):
 
 def downgrade(data):
     "Make it version 1 again, so that it can be upgraded once more."
-    statements = ['DROP TABLE workflow_metadata', 'DROP INDEX workflow_session_created', 'DROP INDEX workflow_session_step']
     if data.is_file:
-        [(trigger,)] = [(sql,) for name, sql in data.schema() if name == 'workflow_session_deleted']
-        lines = trigger.splitlines(keepends=True)
-        old_trigger = ''.join(line for line in lines if 'workflow_metadata' not in line)
-        statements += ['DROP TRIGGER workflow_session_deleted', old_trigger, 'PRAGMA user_version = 1']
-    else: statements.append('UPDATE workflow_schema SET version = 1')
-    for statement in statements: data.rows(statement)
+        with closing(sqlite3.connect(data.where())) as con:
+            internals.make_version_1(con)
+            con.commit()
+        return
+    for statement in (
+            'DROP TABLE workflow_metadata', 'DROP INDEX workflow_session_created', 'DROP INDEX workflow_session_step',
+            'DROP INDEX workflow_value_order', 'UPDATE workflow_schema SET version = 1'): data.rows(statement)
 
 
 def test_a_process_of_the_old_release_continues(old):
