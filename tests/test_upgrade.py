@@ -176,7 +176,7 @@ def test_an_upgrade_is_killed_at_random_instants(old):
 
 def downgrade(data):
     "Make it version 1 again, so that it can be upgraded once more."
-    statements = ['DROP TABLE workflow_metadata', 'DROP INDEX workflow_session_created', 'DROP INDEX workflow_session_step']
+    statements = ['DROP TABLE workflow_metadata', *[f'DROP INDEX {name}' for name in ('workflow_session_created', 'workflow_session_step', 'workflow_value_order')]]
     if data.is_file:
         [(trigger,)] = [(sql,) for name, sql in data.schema() if name == 'workflow_session_deleted']
         lines = trigger.splitlines(keepends=True)
