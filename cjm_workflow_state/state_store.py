@@ -1479,7 +1479,7 @@ def _close_on_error(con: sqlite3.Connection) -> Iterator[None]:
 
 class _SQLite:
     "One connection that writes, and a few that read. Between calls, all of them can be closed."
-    TIME_TEXT = "CASE WHEN {0} | 0 = {0} THEN datetime({0} / 1000000, 'unixepoch') END"  # `| 0` changes all but integers
+    TIME_TEXT = "CASE WHEN {0} | 0 = {0} THEN datetime({0} / 1000000, 'unixepoch') END"  # NULL if it is no integer
     LOCK = SKIP_LOCKED = ""
     LOAD_AHEAD = 0
     NEXT_TIME = f"(SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id AND updated <= {_MAX_TIME})"
@@ -2923,12 +2923,17 @@ def _summary_values(flow_id: str, row: Sequence[Any]) -> tuple[Any, ...]:
     return (flow_id, session_id, label, step, created, updated, size + 1 if size > 0 else 2, revision,
             {} if metadata is None else _load_object(metadata))
 
-def _readable_values(flow_id: str, row: Sequence[Any]) -> Optional[tuple[Any, ...]]:
-    "The same with what can be read of a damaged session; `None` if its id can't."
+def _readable_values(
+    errors: _ErrorContext, flow_id: str, row: Sequence[Any]
+) -> tuple[Optional[tuple[Any, ...]], bool]: # What can be read, or `None` if its id can't; whether it is damaged
+    try: return _summary_values(flow_id, row), False
+    except errors.unreadable as error:
+        if not errors.is_damage(error, row): raise
     readable = [value if isinstance(value, types) else None for value, types in zip(row, _SUMMARY_TYPES.values())]
     session_id, label, step, created, updated, *_ = readable
     never = "1970-01-01 00:00:00"
-    return None if session_id is None else (flow_id, session_id, label, step, created or never, updated or never, 2)
+    values = flow_id, session_id, label, step, created or never, updated or never, 2
+    return None if session_id is None else values, True
 
 def _load_keys(keys: str) -> list[str]: return [key + "" for key in json.loads(keys)]  # TypeError unless they are texts
 
@@ -3705,19 +3710,15 @@ class WorkflowStateStore:
         sessions, damaged, errors, kinds = [], 0, self._db.errors, _sort_types(order_by)
         for row in rows:
             session_id, label, step, created, updated, size, revision, metadata, value, id = row
-            if (metadata is None and type(session_id) is str and created and updated and (label is None or type(label) is str)
-                    and (step is None or type(step) is str) and type(size) is type(revision) is int
-                    and 0 <= revision <= _MAX_REVISION):  # as in most rows of a long list
+            if (metadata is None and created and updated and type(session_id) is str
+                    and (label is None or type(label) is str) and (step is None or type(step) is str)
+                    and type(size) is type(revision) is int and 0 <= revision <= _MAX_REVISION):  # a call would be slower
                 session = SessionSummary(flow_id, session_id, label, step, created, updated,
                                          size + 1 if size > 0 else 2, revision)
             else:
-                values: Optional[tuple[Any, ...]]
-                try: values = _summary_values(flow_id, row[:8])
-                except errors.unreadable as error:
-                    if not errors.is_damage(error, row): raise
-                    damaged += 1
-                    values = _readable_values(flow_id, row)
-                    if values is None: continue
+                values, is_damaged = _readable_values(errors, flow_id, row[:8])
+                damaged += is_damaged
+                if values is None: continue
                 session = SessionSummary(*values)
             if type(value) in kinds: session._place = order_by, descending, value, id
             sessions.append(session)
@@ -4515,7 +4516,8 @@ def _read_session(store: WorkflowStateStore, *ids: str) -> list[list[Any]]:
     read = store._db.errors.read_stored
     read(_check_types, {"flow_id": str, "session_id": str}, [ids])
     found = store._db.read_all(*[(sql, ids) for sql in _SELECT_SESSION])
-    for types, rows in zip((_COPIED_TYPES, _VALUE_TYPES, _UNDO_TYPES, _METADATA_TYPES), found): read(_check_types, types, rows)
+    all_types = _COPIED_TYPES, _VALUE_TYPES, _UNDO_TYPES, _METADATA_TYPES
+    for types, rows in zip(all_types, found): read(_check_types, types, rows)
     return [sorted(rows) for rows in found]
 
 def _copy_session(source: WorkflowStateStore, target: WorkflowStateStore, flow_id: str, session_id: str) -> int:
