@@ -897,9 +897,13 @@ class _ErrorContext:
         "`read(*values)`, where the values come from the database."
         try: return read(*values)
         except self.unreadable as error:
-            if isinstance(error, RecursionError) and not _holds_text_too_deep(values): raise  # the caller's recursion
+            if not self.is_damage(error, values): raise
             what = f"the database is damaged, a stored value can't be read ({error}): {self.name}"
             raise self.driver.DatabaseError(what) from error
+
+    def is_damage(self, error: BaseException, stored: Any) -> bool:
+        "Whether the stored values are at fault, and not the caller's own recursion."
+        return not isinstance(error, RecursionError) or _holds_text_too_deep(stored)
 
 def _is_bad_utf8(error: Optional[BaseException]) -> bool:
     "Whether a stored text is not UTF-8. The driver's own message can fail too, because it quotes the bytes."
@@ -1597,8 +1601,7 @@ def _close_on_error(con: sqlite3.Connection) -> Iterator[None]:
 
 class _SQLite:
     "One connection that writes, and a few that read. Between calls, all of them can be closed."
-    TIME_TEXT = (f"CASE WHEN typeof({{0}}) = 'integer' AND {{0}} BETWEEN {_MIN_TIME} AND {_MAX_TIME} "
-                 "THEN datetime({0} / 1000000, 'unixepoch') END")
+    TIME_TEXT = "CASE WHEN {0} | 0 = {0} THEN datetime({0} / 1000000, 'unixepoch') END"  # NULL if it is no integer
     LOCK = SKIP_LOCKED = ""
     LOAD_AHEAD = 0
     NEXT_TIME = f"(SELECT max(updated) FROM workflow_session WHERE flow_id = s.flow_id AND updated <= {_MAX_TIME})"
@@ -2060,13 +2063,14 @@ def _missing_rights(con: Any, schema: str) -> str:
 
 # %% ../nbs/state_store.ipynb #stop-writers
 def _stop_writers(con: Any, quoted: str, timeout: float) -> None:
-    "Lock the sessions against writers until the end of the transaction."
+    "Lock the tables against writers until the end of the transaction; a writer that holds one of them goes first."
     deadline = time.monotonic() + timeout
     while True:
         try:
             with con.transaction():  # a savepoint
                 con.execute("SET LOCAL lock_timeout = 200")
-                con.execute(_postgres_sql("LOCK TABLE workflow_session IN SHARE ROW EXCLUSIVE MODE", quoted))
+                con.execute(_postgres_sql(
+                    "LOCK TABLE workflow_session, workflow_value, workflow_undo IN SHARE ROW EXCLUSIVE MODE", quoted))
                 con.execute("SET LOCAL lock_timeout = 0")
             return
         except _driver().psycopg.errors.LockNotAvailable as error:
@@ -3044,7 +3048,7 @@ def _value_from(
 
 @lru_cache
 def _summary_columns(time_text: str, label: str = "label") -> str:
-    "SQL for what `_summary_values` takes between the flow and the metadata."
+    "SQL for what `_summary_values` takes, without the metadata."
     created, updated = map(time_text.format, ("created", "updated"))
     return f"session_id, {label}, current_step, {created}, {updated}, state_size, revision"
 
@@ -3054,25 +3058,29 @@ def _load_object(text: str) -> Dict[str, Any]:
     return value
 
 _ENTRY_TYPES: _Types = {"undone": int, "label": str, "created": str, "keys": str, "seq": int}  # `created` as text
-_SUMMARY_TYPES: _Types = {**_SESSION_TYPES, "created": str, "updated": str, "metadata": _OPTIONAL_TEXT}
+_SUMMARY_TYPES: _Types = {
+    "session_id": str, "label": _OPTIONAL_TEXT, "current_step": _OPTIONAL_TEXT, "created": str, "updated": str,
+    "state_size": int, "revision": int, "metadata": _OPTIONAL_TEXT}
 
-def _summary_values(row: Sequence[Any]) -> list[Any]:
-    "The values of a `SessionSummary` from its columns. Raises `TypeError` or `ValueError` if one is damaged."
-    flow_id, session_id, label, step, created, updated, size, revision, metadata = row
-    optional = (label is None or type(label) is str) and (step is None or type(step) is str)
-    numbers = type(size) is type(revision) is int
-    if not (optional and numbers and type(flow_id) is type(session_id) is type(created) is type(updated) is str):
-        _check_types(_SUMMARY_TYPES, [row])
+def _summary_values(flow_id: str, row: Sequence[Any]) -> tuple[Any, ...]:
+    "The values of a `SessionSummary` from its other columns. Raises `TypeError` or `ValueError` if one is damaged."
+    _check_types(_SUMMARY_TYPES, [row])
+    session_id, label, step, created, updated, size, revision, metadata = row
     if not 0 <= revision <= _MAX_REVISION: raise ValueError(f"revision is {revision}")
-    return [flow_id, session_id, label, step, created, updated, size + 1 if size > 0 else 2, revision,
-            {} if metadata is None else _load_object(metadata)]
+    return (flow_id, session_id, label, step, created, updated, size + 1 if size > 0 else 2, revision,
+            {} if metadata is None else _load_object(metadata))
 
-def _readable_values(row: Sequence[Any]) -> Optional[list[Any]]:
-    "The same with what can be read of a damaged session; `None` if its id can't."
+def _readable_values(
+    errors: _ErrorContext, flow_id: str, row: Sequence[Any]
+) -> tuple[Optional[tuple[Any, ...]], bool]: # What can be read, or `None` if its id can't; whether it is damaged
+    try: return _summary_values(flow_id, row), False
+    except errors.unreadable as error:
+        if not errors.is_damage(error, row): raise
     readable = [value if isinstance(value, types) else None for value, types in zip(row, _SUMMARY_TYPES.values())]
-    flow_id, session_id, label, step, created, updated, *_ = readable
+    session_id, label, step, created, updated, *_ = readable
     never = "1970-01-01 00:00:00"
-    return None if session_id is None else [flow_id, session_id, label, step, created or never, updated or never, 2]
+    values = flow_id, session_id, label, step, created or never, updated or never, 2
+    return None if session_id is None else values, True
 
 def _load_keys(keys: str) -> list[str]: return [key + "" for key in json.loads(keys)]  # TypeError unless they are texts
 
@@ -3101,12 +3109,13 @@ def _check_scope(scope: str) -> None:
         raise ValueError(f"scope is {_truncate(scope)}")
 
 def _snapshot_from(
+    flow_id: str,
     columns: Sequence[Any], # What `_summary_values` takes
     found: list[Any], # Rows of the values
     undo: list[Any], # Scope and columns of all undo entries
     requested_keys: Optional[Collection[str]], requested_steps: Optional[list[str]]
 ) -> SessionSnapshot:
-    columns = _summary_values(columns)
+    summary = _summary_values(flow_id, columns)
     _check_values(found)
     _check_types({"scope": str, **_ENTRY_TYPES}, undo)
     state, steps = _loads(_tree_text(_build_tree(found))), {}
@@ -3118,7 +3127,7 @@ def _snapshot_from(
     for scope, *entry in undo: scopes.setdefault(scope, []).append(entry)
     for scope in scopes: _check_scope(scope)
     histories = {scope: _undo_history_from(entries) for scope, entries in scopes.items()}
-    return SessionSnapshot(*[*columns, state, steps, histories, requested_steps])
+    return SessionSnapshot(*[*summary, state, steps, histories, requested_steps])
 
 # %% ../nbs/state_store.ipynb #session-edit
 class SessionEdit:
@@ -3904,14 +3913,18 @@ class WorkflowStateStore:
         """
         sessions, damaged, errors, kinds = [], 0, self._db.errors, _sort_types(order_by)
         for row in rows:
-            values: Optional[list[Any]]
-            try: values = errors.read_stored(_summary_values, (flow_id, *row[:-2]))
-            except errors.driver.DatabaseError:
-                damaged += 1
-                values = _readable_values((flow_id, *row[:-2]))
+            session_id, label, step, created, updated, size, revision, metadata, value, id = row
+            if (metadata is None and created and updated and type(session_id) is str
+                    and (label is None or type(label) is str) and (step is None or type(step) is str)
+                    and type(size) is type(revision) is int and 0 <= revision <= _MAX_REVISION):  # a call would be slower
+                session = SessionSummary(flow_id, session_id, label, step, created, updated,
+                                         size + 1 if size > 0 else 2, revision)
+            else:
+                values, is_damaged = _readable_values(errors, flow_id, row[:8])
+                damaged += is_damaged
                 if values is None: continue
-            session = SessionSummary(*values)
-            if type(row[-2]) in kinds: session._place = order_by, descending, row[-2], row[-1]
+                session = SessionSummary(*values)
+            if type(value) in kinds: session._place = order_by, descending, value, id
             sessions.append(session)
         if damaged: warnings.warn(
             f"{damaged} of the listed sessions damaged; check() says what is wrong: {errors.name}", RuntimeWarning,
@@ -4088,7 +4101,7 @@ class WorkflowStateStore:
         sql = f"SELECT {_summary_columns(self._db.TIME_TEXT)}, {self._db.METADATA} {_WHERE_SESSION}"
         found = self._db.read(sql, flow_id, session_id)
         read = self._db.errors.read_stored
-        return SessionSummary(*read(_summary_values, (flow_id, *found[0]))) if found else None
+        return SessionSummary(*read(_summary_values, flow_id, found[0])) if found else None
 
     def set_session_label(self,
         flow_id: str,
@@ -4224,7 +4237,7 @@ class WorkflowStateStore:
             (f"SELECT scope, {self._entry_columns} FROM workflow_undo WHERE session = {_SESSION_ID} "
              "ORDER BY scope, seq", ids))
         if not summaries: return None
-        return self._db.errors.read_stored(_snapshot_from, (flow_id, *summaries[0]), found, undo, wanted, step_ids)
+        return self._db.errors.read_stored(_snapshot_from, flow_id, summaries[0], found, undo, wanted, step_ids)
 
     # -- steps
 
@@ -4232,8 +4245,9 @@ class WorkflowStateStore:
         "The step that the person is on; `None` before the first, or if there is no such session."
         self._check(flow_id, session_id)
         rows = self._db.read(f"SELECT current_step {_WHERE_SESSION}", flow_id, session_id)
-        self._db.errors.read_stored(_check_types, {"current_step": _OPTIONAL_TEXT}, rows)
-        return rows[0][0] if rows else None
+        step: Optional[str] = rows[0][0] if rows else None
+        if type(step) is not str: self._db.errors.read_stored(_check_types, {"current_step": _OPTIONAL_TEXT}, rows)
+        return step
 
     def set_current_step(self,
         flow_id: str,
@@ -4710,7 +4724,8 @@ def _read_session(store: WorkflowStateStore, *ids: str) -> list[list[Any]]:
     read = store._db.errors.read_stored
     read(_check_types, {"flow_id": str, "session_id": str}, [ids])
     found = store._db.read_all(*[(sql, ids) for sql in _SELECT_SESSION])
-    for types, rows in zip((_COPIED_TYPES, _VALUE_TYPES, _UNDO_TYPES, _METADATA_TYPES), found): read(_check_types, types, rows)
+    all_types = _COPIED_TYPES, _VALUE_TYPES, _UNDO_TYPES, _METADATA_TYPES
+    for types, rows in zip(all_types, found): read(_check_types, types, rows)
     return [sorted(rows) for rows in found]
 
 def _check_storable(

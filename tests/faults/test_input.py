@@ -281,8 +281,8 @@ EVIL = ["'; DROP TABLE workflow_session; --", '"; DELETE FROM workflow_value; --
         'char(39)', "'||(SELECT label FROM workflow_session)||'", '‘ OR 1=1', 'ʼ; DROP', '\uff07 OR 1=1']
 
 HARMLESS = {'flow_id': 'f', 'session_id': 's', 'step_id': 'a', 'label': 'x', 'updates': {'n': 2}, 'keys': ['n'], 'remove': ['m'], 'order_by': 'label',
-            'current_step': 'a', 'label_contains': 'x', 'metadata': {'n': 2}, 'undo_label': 'x', 'undo_group': 'x', 'older_than': timedelta(0), 'steps': ['a'], 'to_flow_id': 'f2', 'to_session_id': 't'}
-NO_TEXT = {'self', 'descending', 'limit', 'offset', 'after', 'count', 'force', 'keep', 'expected_revision', 'create'}
+            'current_step': 'a', 'label_contains': 'x', 'metadata': {'n': 2}, 'undo_label': 'x', 'undo_group': 'x', 'older_than': timedelta(0), 'revision': 10 ** 9, 'steps': ['a'], 'to_flow_id': 'f2', 'to_session_id': 't'}
+NO_TEXT = {'self', 'descending', 'limit', 'offset', 'after', 'count', 'force', 'keep', 'expected_revision', 'create', 'timeout'}
 SHAPES = {**dict.fromkeys(['updates', 'metadata'], lambda evil: {evil: evil}), **dict.fromkeys(['keys', 'remove', 'steps'], lambda evil: [evil])}
 
 def evil_calls(evil):
@@ -290,7 +290,7 @@ def evil_calls(evil):
     for name, method in inspect.getmembers(WorkflowStateStore, inspect.isfunction):
         if name.startswith('_') or name == 'close': continue
         args = {parameter: HARMLESS[parameter] for parameter in inspect.signature(method).parameters if parameter not in NO_TEXT}
-        for parameter in args.keys() - {'older_than'}: yield name, parameter, {**args, parameter: SHAPES.get(parameter, str)(evil)}
+        for parameter in args.keys() - {'older_than', 'revision'}: yield name, parameter, {**args, parameter: SHAPES.get(parameter, str)(evil)}
 
 def test_sql_injection(engine, figures):
     watched = Watched(engine)
