@@ -315,6 +315,15 @@ def test_damaged_metadata_affects_only_what_shows_it(template, tmp_path, damaged
         store.delete_session(F, S)
         assert store.check() == []
 
+def test_metadata_that_is_a_blob_is_not_copied(template, tmp_path):
+    path = tmp_path/'wf.db'
+    shutil.copyfile(template, path)
+    update(path, f"UPDATE {METADATA} SET value = CAST(value AS BLOB)")
+    with Store(path) as store, Store(':memory:') as target:
+        for call in (lambda: store.copy_session(F, S), lambda: edit(store.edit_session(F, S), lambda part: part.metadata), lambda: copy_store(store, target)):
+            with pytest.raises(sqlite3.DatabaseError, match='value is a BLOB'): call()
+        assert store.count_sessions(F) == 3 and len(store.check()) == 8
+
 @pytest.mark.parametrize('seq', ["'7'", "x'00'", '1.5', HUGE])
 def test_a_damaged_number_of_an_undone_entry(template, tmp_path, seq):
     path = tmp_path/'wf.db'
