@@ -2038,7 +2038,7 @@ def _server_version(con: Any, schema: str, quoted: str) -> int:
     if version > len(_POSTGRES_SCHEMA): raise refuse(
         f"schema version {version} is newer than {len(_POSTGRES_SCHEMA)}, the newest that this release of "
         "cjm_workflow_state supports: install a newer release")
-    missing = sorted(_our_tables(version) - {*tables})
+    missing = sorted(_our_tables(version) - {*_server_tables(con, schema)})  # again: an upgrade may have come in between
     if missing: raise refuse(f"the schema has no table {', '.join(missing)}: {_RESTORE}")
     return int(version)
 
