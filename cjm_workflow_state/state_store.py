@@ -3553,7 +3553,6 @@ def _copy_into(db: _SQLite, dest: Path, part: Path) -> None:
         os.chown(part, old.st_uid, old.st_gid)
 
 # %% ../nbs/state_store.ipynb #restore-steps
-_MAX_REVISION = 2 ** 31 - 1  # the positions of new rows begin at `revision << 32`; anything above is damage
 _HIGHEST_REVISION = "SELECT coalesce(max(revision), 0) FROM workflow_session WHERE revision BETWEEN 0 AND ?"
 _RAISE_REVISIONS = "UPDATE workflow_session SET revision = max(revision, ?) + 1 WHERE revision BETWEEN 0 AND ?"
 
