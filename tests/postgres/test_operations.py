@@ -147,7 +147,7 @@ def test_idle_in_transaction_limit_ends_a_client_that_is_cut_off_between_two_pac
         proxy.hangs_up = False
         first = next(sql for sql in proxy.statements if 'INSERT INTO' in sql and 'workflow_value' in sql)
         proxy.at(first, swallow)
-        with in_background(lambda: store.update_state(F, S, {'n': 1})) as [call]:
+        with in_background(lambda: store.update_state(F, S, {'new': 1})) as [call]:
             until(lambda: not proxy.events)
             other.update_state(F, S, {'other': 1})
             with refused(store, options, 'nothing was written'): call.result(60)
