@@ -1342,7 +1342,8 @@ class _FileGuard:
             what = "file's log (-wal)" if self.opened is None or now[1] in (self.opened[1], True) else "file"
             self.failure = (
                 f"the {what} was deleted or replaced while the store was open, so changes would be lost: "
-                "open the store in a new process, and do not touch a database file that is in use")
+                "stop every process that has it open, then start them again, "
+                "and do not touch a database file that is in use")
             if self.opened and now[0] == self.opened[0]: self.unlink_log()
         if self.failure: raise sqlite3.OperationalError(self.failure)
 
@@ -1618,7 +1619,7 @@ def _read_snapshot(con: sqlite3.Connection, statements: Sequence[tuple[str, Sequ
         try: return [con.execute(*statement).fetchall() for statement in statements]
         finally: con.text_factory = str
     finally:
-        if not one_snapshot: con.execute("ROLLBACK")
+        if not one_snapshot and con.in_transaction: con.execute("ROLLBACK")
 
 def _text_or_bytes(data: bytes) -> Union[str, bytes]:
     "The text, or the bytes if they are not UTF-8: then one bad text does not hide the rest of a result."
@@ -5278,7 +5279,9 @@ def _export_command(args: Any) -> None:
         if args.session is not None: ids = [(args.flow, args.session)]
         total = store.count_sessions(args.flow) if args.flow is not None else _count_all(store)
         for done, (flow_id, session_id) in enumerate(ids):
-            record = _session_record(store, flow_id, session_id)
+            try: record = _session_record(store, flow_id, session_id)
+            except store.Error as error: raise ValueError(
+                f"flow {flow_id!r}, session {session_id!r}: {error} ({_count(done)} exported before)") from error
             if record: print(json.dumps(record))
             elif args.session is not None: raise LookupError(f"flow {flow_id!r} has no session {session_id!r}")
             progress(done, total)
