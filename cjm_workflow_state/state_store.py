@@ -935,7 +935,8 @@ _UNDO_TYPES: _Types = {
 _METADATA_TYPES: _Types = {"position": int, "key": str, "value": str, "term": bytes}
 _FOUND_TYPES: _Types = {"id": int, "revision": int, "label": _OPTIONAL_TEXT, "current_step": _OPTIONAL_TEXT}
 _TYPE_NAMES = {str: "text", bytes: "a BLOB or bad UTF-8", int: "an integer", float: "a REAL", type(None): "missing"}
-_MAX_REVISION = 2 ** 31 - 2  # a position is a revision times 2**32
+# The positions of new rows begin at `revision << 32`; anything above is damage
+_MAX_REVISION = 2 ** 31 - 1
 _MAX_SEQ = 2 ** 62
 
 def _wrong_types(types: _Types, row: Sequence[Any]) -> Iterator[str]:
@@ -960,7 +961,7 @@ def _check_found(
     "Refuse a session, or undo entries, from whose numbers a write can't go on."
     for row in sessions[:1]:
         _check_types(_FOUND_TYPES, [row])
-        if not 0 <= row[1] <= _MAX_REVISION: raise ValueError(f"revision is {row[1]}")
+        if not 0 <= row[1] < _MAX_REVISION: raise ValueError(f"revision is {row[1]}")
     for seq, *_ in undo:
         _check_types({"seq": int}, [(seq,)])
         if abs(seq) > _MAX_SEQ: raise ValueError(f"seq is {seq}")
@@ -3636,8 +3637,6 @@ def _copy_into(db: _SQLite, dest: Path, part: Path) -> None:
         os.chown(part, old.st_uid, old.st_gid)
 
 # %% ../nbs/state_store.ipynb #restore-steps
-# The positions of new rows begin at `revision << 32`; anything above is damage
-_MAX_REVISION = 2 ** 31 - 1
 _HIGHEST_REVISION = "SELECT coalesce(max(revision), 0) FROM workflow_session WHERE revision BETWEEN 0 AND ?"
 _RAISE_REVISIONS = "UPDATE workflow_session SET revision = max(revision, ?) + 1 WHERE revision BETWEEN 0 AND ?"
 
@@ -3660,12 +3659,12 @@ def _restore(db: _SQLite, src: Path) -> None:
 def _copy_rows(tx: sqlite3.Connection, src: Path, columns: dict[str, str]) -> None:
     _detach(tx)
     tx.execute("ATTACH ? AS source", (_source_uri(src),))
-    [[highest]] = tx.execute(_HIGHEST_REVISION, (_MAX_REVISION,)).fetchall()
+    [[highest]] = tx.execute(_HIGHEST_REVISION, (_MAX_REVISION - 1,)).fetchall()
     # Sessions last: their trigger finds nothing
     for table in reversed(columns): tx.execute(f"DELETE FROM {table}")
     for table, names in columns.items():
         if names: tx.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM source.{table} NOT INDEXED")
-    tx.execute(_RAISE_REVISIONS, (max(highest, _seconds_since_2020()), _MAX_REVISION))
+    tx.execute(_RAISE_REVISIONS, (max(highest, _seconds_since_2020()), _MAX_REVISION - 1))
 
 def _seconds_since_2020() -> int:
     "Above the revisions of deleted sessions, which the file no longer has: nobody writes once a second for years."
@@ -4006,11 +4005,12 @@ class WorkflowStateStore:
         sessions, damaged, errors, kinds = [], 0, self._db.errors, _sort_types(order_by)
         for row in rows:
             session_id, label, step, created, updated, size, revision, metadata, value, id = row
-            if (metadata is None and created and updated and type(session_id) is str
-                    and (label is None or type(label) is str) and (step is None or type(step) is str)
-                    and type(size) is type(revision) is int and 0 <= revision <= _MAX_REVISION):  # a call would be slower
-                session = SessionSummary(flow_id, session_id, label, step, created, updated,
-                                         size + 1 if size > 0 else 2, revision)
+            # Most sessions pass this test, which costs less here than in a function
+            if (metadata is None and type(session_id) is type(created) is type(updated) is str
+                    and type(label) in _OPTIONAL_TEXT and type(step) in _OPTIONAL_TEXT
+                    and type(size) is type(revision) is int and 0 <= revision <= _MAX_REVISION):
+                session = SessionSummary(
+                    flow_id, session_id, label, step, created, updated, size + 1 if size > 0 else 2, revision)
             else:
                 values, is_damaged = _readable_values(errors, flow_id, row[:8])
                 damaged += is_damaged
