@@ -39,8 +39,8 @@ from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import (
-    Any, AsyncContextManager, Concatenate, ContextManager, Coroutine, Dict, Generic, List, Literal, NamedTuple, NoReturn,
-    Optional, ParamSpec, Protocol, Self, TypeVar, Union, cast, overload)
+    Any, AsyncContextManager, Concatenate, ContextManager, Coroutine, Dict, Generic, List, Literal, NamedTuple,
+    NoReturn, Optional, ParamSpec, Protocol, Self, TypeVar, Union, cast, overload)
 
 try: import fcntl
 except ImportError: fcntl = None  # type: ignore[assignment]
@@ -181,7 +181,6 @@ class UndoConflictError(Exception):
 
 # %% ../nbs/state_store.ipynb #depth
 _MAX_LEVELS = 500
-_ANY_LEVELS = sys.maxsize  # for what is stored already
 
 _BRACKETS = bytes.maketrans(b"[{]}", b"(())")
 _OTHER_BYTES = bytes(set(range(256)) - set(b'[{]}"'))
@@ -325,17 +324,22 @@ def _flatten(
         # A dict that `default` returned
         value = json.loads(text, object_pairs_hook=_unique_keys)
     if len(path) == len(_KEY_COLUMNS): return {path: _dumps(value, encode, levels)}
-    is_map = len(value) > _MAX_RECORD_KEYS and not split
-    if is_map or not split and _looks_small(value, len(path) + 1):
-        if set(map(type, value)) != {str}: _by_key_text(value, ".".join(path))
-        text = _dumps(value, encode, levels)
-        if is_map or _fits(text): return {path: text}
+    whole = None if split else _whole_text(path, value, encode, levels)
+    if whole is not None: return {path: whole}
     rows: dict[_Path, str] = {}
     for key, part in _by_key_text(value, ".".join(path)).items():
         rows.update(_flatten((*path, key), part, False, encode, levels - 1))
     if split or len(rows) > len(value): return {path: "{}", **rows}
     text = "{" + ",".join([f"{inner[-1]}:{text}" for inner, text in rows.items()]) + "}"
     return {path: text} if _fits(text) else {path: "{}", **rows}
+
+def _whole_text(path: _Path, value: dict[Any, Any], encode: _Encode, levels: int) -> Optional[str]:
+    "The text of a map, or of a small dict; `None` if the size of the dict is not known yet, or too big."
+    is_map = len(value) > _MAX_RECORD_KEYS
+    if not is_map and not _looks_small(value, len(path) + 1): return None
+    if set(map(type, value)) != {str}: _by_key_text(value, ".".join(path))
+    text = _dumps(value, encode, levels)
+    return text if is_map or _fits(text) else None
 
 def _fits(text: str) -> bool:
     return len(text) <= _MAX_WHOLE_BYTES and (text.isascii() or len(text.encode()) <= _MAX_WHOLE_BYTES)
@@ -690,19 +694,21 @@ def _unzip(data: bytes) -> bytes:
     return data
 
 # %% ../nbs/state_store.ipynb #stored-action
+def _check_stored_field(path: _Path, before: Any, after: Any, scope: str) -> None:
+    is_order = isinstance(before, Order)
+    if not bool(scope) < len(path) + is_order <= len(_KEY_COLUMNS) or scope and path[:1] != (scope,):
+        raise ValueError(f"it changes {'.'.join(path) or 'no field'}, which is outside of its scope")
+    if is_order and not len({*before}) == len(before) == len(after) == len({*before, *after}):
+        raise ValueError("an order does not have the same keys before and after")
+    if not is_order and not isinstance(after, (str, type(None))): raise TypeError("a fingerprint is not text")
+
 def _unpack_stored(
     data: bytes,
     scope: str # Of the undo entry that holds it: "" or a step's key
 ) -> _Action:
     "The action of an undo entry. Raises `ValueError` or `TypeError` if the store can't have written it."
     action = _Action.unpack(data)
-    for path, (before, after, _) in action.fields.items():
-        is_order = isinstance(before, Order)
-        if not bool(scope) < len(path) + is_order <= len(_KEY_COLUMNS) or scope and path[:1] != (scope,):
-            raise ValueError(f"it changes {'.'.join(path) or 'no field'}, which is outside of its scope")
-        if is_order and not len({*before}) == len(before) == len(after) == len({*before, *after}):
-            raise ValueError("an order does not have the same keys before and after")
-        if not is_order and not isinstance(after, (str, type(None))): raise TypeError("a fingerprint is not text")
+    for path, (before, after, _) in action.fields.items(): _check_stored_field(path, before, after, scope)
     if not isinstance(action.steps, dict) or not all(map(_is_step, action.steps)):
         raise ValueError("its list of steps is wrong")
     if not all(isinstance(key, (str, type(None))) for key in action.steps.values()):
@@ -2822,12 +2828,8 @@ class _Transaction:
         create: bool = False, # Create it if the options allow that
         undo: Optional[tuple[str, Sequence[Any]]] = None # Statement for undo rows; a labelled write reads the newest
     ) -> bool: # Whether there is such a session
-        options, ids = self.options, (flow_id, session_id)
-        number, values = _selection(options.scope, names)
-        sql = _find_sql(self.db.NEXT_TIME, bool(options.scope), number)
-        statements: list[tuple[str, Sequence[Any]]] = [(sql, ids if number == 0 else (*values, *ids))]
-        if options.undo_label is not None: undo = _NEWEST_UNDO, (options.undo_group, *ids, "".join(options.scope))
-        if undo: statements.append(undo)
+        ids = flow_id, session_id
+        statements = self.find_statements(ids, names, undo)
         while True:
             found, *undo_rows = self.lock_and_read(ids, statements)
             self.db.errors.read_stored(_check_found, found, undo_rows[0] if undo_rows else ())
@@ -2841,6 +2843,17 @@ class _Transaction:
         self.undo_rows = undo_rows[0] if undo_rows else ()
         self.names = names
         return True
+
+    def find_statements(self,
+        ids: tuple[str, str], names: Optional[Collection[str]], undo: Optional[tuple[str, Sequence[Any]]]
+    ) -> list[tuple[str, Sequence[Any]]]: # With their values: one for the session and its rows, and one for undo rows
+        options = self.options
+        number, values = _selection(options.scope, names)
+        sql = _find_sql(self.db.NEXT_TIME, bool(options.scope), number)
+        statements: list[tuple[str, Sequence[Any]]] = [(sql, ids if number == 0 else (*values, *ids))]
+        if options.undo_label is not None: undo = _NEWEST_UNDO, (options.undo_group, *ids, "".join(options.scope))
+        if undo: statements.append(undo)
+        return statements
 
     def lock_and_read(self, ids: tuple[str, str], statements: list[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
         "The rows of each statement, once nobody else can write to the session."
