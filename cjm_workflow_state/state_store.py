@@ -577,7 +577,7 @@ def _check_metadata_size(argument: str, texts: dict[str, str]) -> None:
         f"{argument} can have {_MAX_METADATA_BYTES:,} bytes of JSON in all, not {size:,}: use the state for more")
 
 def _metadata_term(flow_id: str, key: str, value: str) -> bytes:
-    "What the index finds a key and its value by; both are JSON texts."
+    "The value by which the index finds a key and its value; both are JSON texts."
     # Imported here for the same reason as in `_fingerprint`
     from hashlib import sha256
     return sha256(f"[{_dumps(flow_id)},{key},{value}]".encode(), usedforsecurity=False).digest()[:16]
@@ -2053,7 +2053,8 @@ def _prepare_server(con: Any, schema: str, quoted: str, timeout: float = 30.0) -
         con.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", (schema, _APPLICATION_ID))
         version = _server_version(con, schema, quoted)
         if version == len(_POSTGRES_SCHEMA): return
-        if not _exists(con, schema): con.execute(f"CREATE SCHEMA {quoted}")
+        found = con.execute("SELECT 1 FROM pg_namespace WHERE nspname = $1", (schema,)).fetchall()
+        if not found: con.execute(f"CREATE SCHEMA {quoted}")
         if version: _stop_writers(con, quoted, timeout)
         for statements in _POSTGRES_SCHEMA[version:]:
             for statement in statements.split(";\n\n"): con.execute(_postgres_sql(statement, quoted))
@@ -2063,9 +2064,6 @@ def _prepare_server(con: Any, schema: str, quoted: str, timeout: float = 30.0) -
 
 _ONE_VERSION = "CREATE UNIQUE INDEX IF NOT EXISTS workflow_schema_one_row ON workflow_schema ((true))"
 _RESTORE = "restore a dump with pg_restore --clean --if-exists"
-
-def _exists(con: Any, schema: str) -> bool:
-    return bool(con.execute("SELECT 1 FROM pg_namespace WHERE nspname = $1", (schema,)).fetchall())
 
 def _server_tables(con: Any, schema: str) -> dict[str, list[str]]:
     "The columns of each table of the schema with a name such as ours. `to_regclass` would answer from a cache."
@@ -2306,7 +2304,7 @@ class _Pool:
         return inherited
 
 def _close_unused(pool: "weakref.ref[_Pool]", closing: threading.Lock, emptied: "queue.SimpleQueue[None]") -> None:
-    "Of a thread that ends with the last idle connection, or with the pool."
+    "The loop of a thread that ends with the last idle connection, or with the pool."
     while True:
         here = pool()
         left = here and here.close_unused()
@@ -2639,10 +2637,12 @@ WHERE flow_id = ? AND session_id = ? AND state_size <= ?"""
 _STEP_KEYS = """k1 > '"_step_' AND k1 < '"_step`' AND k1 <> '"_step_"'"""
 
 @lru_cache
+def _placeholders(number: int) -> str: return ",".join("?" * number) or "NULL"
+
 def _rows_sql(start: str, in_step: bool, names: Optional[int], end: str = "") -> str:
     "A statement for the rows of a step, or of the session: of that many keys, or of all."
     only, key = (" AND k1 = ?", "k2") if in_step else ("", "k1")
-    if names is not None: only += f" AND {key} IN ({','.join('?' * names) or 'NULL'})"
+    if names is not None: only += f" AND {key} IN ({_placeholders(names)})"
     return start + only + end
 
 def _selection(scope: _Path, names: Optional[Collection[str]]) -> tuple[Optional[int], tuple[str, ...]]:
@@ -3141,7 +3141,7 @@ def _value_from(
 
 @lru_cache
 def _summary_columns(time_text: str, label: str = "label") -> str:
-    "SQL for what `_summary_values` takes, without the metadata."
+    "SQL for the columns that `_summary_values` reads, without the metadata."
     created, updated = map(time_text.format, ("created", "updated"))
     return f"session_id, {label}, current_step, {created}, {updated}, state_size, revision"
 
@@ -3192,7 +3192,7 @@ def _session_parts(keys: Optional[list[str]], steps: Optional[list[str]]) -> tup
     scopes = [_step_scope(step)[0] for step in steps or ()]
     names = own + scopes
     if keys is steps is None or len(names) > _MAX_NAMES: return "", []
-    named = f"k1 IN ({','.join('?' * len(names)) or 'NULL'})"  # one list: SQLite uses no index for two with OR
+    named = f"k1 IN ({_placeholders(len(names))})"  # one list: SQLite uses no index for two with OR
     others = f" OR NOT ({_STEP_KEYS})" if keys is None else f" OR {_STEP_KEYS}" if steps is None else ""
     return f" AND ({named}{others})", names
 
@@ -3305,7 +3305,7 @@ class SessionEdit:
 _Part = TypeVar("_Part")
 
 class _EditBlock(Generic[_Part]):
-    "An edit block; whatever is done with it without `with` raises an error that says so."
+    "An edit block. Any use of it without `with` raises an error that says so."
     __slots__ = "_method", "_block"
 
     def __init__(self, method: str, block: ContextManager[_Part]) -> None:
@@ -3365,7 +3365,7 @@ _ORDERS = {
     "label": (_SHORT_LABEL, ""),
     "current_step": ("", "workflow_session_step")}
 
-class _Order(NamedTuple):
+class _ListOrder(NamedTuple):
     "An order of a list."
     column: str # SQL of the sort value
     descending: bool
@@ -3382,16 +3382,16 @@ class _Order(NamedTuple):
         return ranges + [(f"{column} IS NULL", ())] * (self.nullable and self.descending)
 
 @lru_cache
-def _order(step_key: str, order_by: str, descending: bool) -> _Order:
+def _list_order(step_key: str, order_by: str, descending: bool) -> _ListOrder:
     column, index = _ORDERS[order_by]
     column, nullable = column or step_key.format("current_step"), order_by in ("label", "current_step")
     direction = "DESC" if descending else "ASC"
     nulls = f" NULLS {'LAST' if descending else 'FIRST'}" if nullable else ""
-    return _Order(column, descending, index, nullable, f"{column} {direction}{nulls}, id {direction}")
+    return _ListOrder(column, descending, index, nullable, f"{column} {direction}{nulls}, id {direction}")
 
 # %% ../nbs/state_store.ipynb #filters
 class _Filters(NamedTuple):
-    "Which sessions of a flow are wanted."
+    "The filters of a list of sessions."
     flow_id: str
     steps: Optional[list[str]] = None
     label: Optional[str] = None # a part of it
@@ -3402,7 +3402,8 @@ class _Filters(NamedTuple):
         tests: list[_Sql] = [
             ("(SELECT true FROM workflow_metadata m WHERE m.term = ? AND m.session = s.id LIMIT 1)", (term,))
             for term in self.terms]
-        if self.steps is not None: tests.append((f"current_step IN ({_marks(self.steps)})", tuple(self.steps)))
+        if self.steps is not None:
+            tests.append((f"current_step IN ({_placeholders(len(self.steps))})", tuple(self.steps)))
         if self.label is not None: tests.append((db.CONTAINS, (self.label,)))
         if not tests: return "", ()
         values = tuple(value for _, given in tests for value in given)
@@ -3419,15 +3420,14 @@ class _Filters(NamedTuple):
             table = f"workflow_session{db.INDEXED_BY.format('workflow_session_step')}"
             keys = ",".join([db.STEP_KEY.format("?")] * len(self.steps)) or "NULL"
             sql = (f"SELECT id AS session FROM {table} WHERE flow_id = ? "
-                   f"AND {db.STEP_KEY.format('current_step')} IN ({keys}) AND current_step IN ({_marks(self.steps)})")
+                   f"AND {db.STEP_KEY.format('current_step')} IN ({keys}) "
+                   f"AND current_step IN ({_placeholders(len(self.steps))})")
             found.append(((sql, (self.flow_id, *self.steps, *self.steps)), self._replace(steps=None)))
         if not found and self.label is not None:
             table = f"workflow_session{db.INDEXED_BY.format('workflow_session_listing')}"
             sql = f"SELECT id AS session FROM {table} WHERE flow_id = ? AND {db.CONTAINS}"
             found.append(((sql, (self.flow_id, self.label)), self._replace(label=None)))
         return found
-
-def _marks(values: Sequence[Any]) -> str: return ",".join("?" * len(values)) or "NULL"
 
 # %% ../nbs/state_store.ipynb #listing
 # Sessions that are fetched and sorted without trying anything else
@@ -3439,7 +3439,7 @@ class _Listing:
     "A list of some sessions of a flow. Each statement is right by itself, whatever others write between two of them."
     db: _Engine
     filters: _Filters
-    order: _Order
+    order: _ListOrder
 
     def rows(self, limit: Optional[int], offset: int, after: Optional[tuple[Any, int]]) -> list[Any]:
         "Columns, metadata, sort value and id of the sessions of a page."
@@ -3902,7 +3902,7 @@ def _read_revisions(db: _Engine, sessions: list[tuple[str, str]]) -> dict[tuple[
     return found
 
 class _Watcher:
-    "Tells those who wait that a session has changed; one thread for all of them, and none when nobody waits."
+    "Tells waiting callers that a session has changed. One thread serves them all, and ends when nobody waits."
     def __init__(self, db: _Engine) -> None:
         self.db = db
         self.reset()
@@ -3998,7 +3998,7 @@ class WorkflowStateStore:
     def _check_paths(self, argument: str, paths: Iterable[_Path]) -> None:
         "Refuse paths that the database can't store."
 
-    def _flatten(self, argument: str, state: Any, scope: _Path) -> dict[_Path, str]:
+    def _flatten_argument(self, argument: str, state: Any, scope: _Path) -> dict[_Path, str]:
         texts = _flatten_state(argument, state, scope, self._encode)
         self._check_paths(argument, texts)
         return texts
@@ -4057,7 +4057,7 @@ class WorkflowStateStore:
         terms = [_metadata_term(flow_id, key, value) for key, value in texts.items()]
         if order_by not in list(_ORDERS):
             raise ValueError(f"order_by must be one of {', '.join(_ORDERS)}, not {order_by!r}")
-        order = _order(self._db.STEP_KEY, order_by, bool(descending))
+        order = _list_order(self._db.STEP_KEY, order_by, bool(descending))
         return _Listing(self._db, _Filters(flow_id, steps, label_contains, terms), order)
 
     @property
@@ -4078,7 +4078,7 @@ class WorkflowStateStore:
     ) -> None:
         self._check(flow_id, session_id, options)
         scope = options.scope
-        texts, removed = self._flatten("updates", updates, scope), _check_keys("remove", remove)
+        texts, removed = self._flatten_argument("updates", updates, scope), _check_keys("remove", remove)
         names = {path[len(scope)]: None for path in texts}
         _check_disjoint(names, removed)
         if scope: texts, names = {scope: "{}", **texts}, {"": None, **names}
@@ -4098,7 +4098,7 @@ class WorkflowStateStore:
                 found = [(*_pad(path), *row) for path, row in tx.rows.items()]
                 state: Dict[str, Any] = errors.read_stored(_value_from, found, scope)
             yield state
-            texts = self._flatten("state", state, scope)
+            texts = self._flatten_argument("state", state, scope)
             with errors:
                 if not tx.session.revision and not texts: return tx.delete_session()
                 if scope and (texts or scope in tx.rows): texts = {scope: "{}", **texts}
@@ -4114,7 +4114,7 @@ class WorkflowStateStore:
             edit = SessionEdit(tx)
             try: yield edit
             finally: edit._ended = True
-            texts, columns = edit._texts(self._flatten), edit._changed_columns()
+            texts, columns = edit._texts(self._flatten_argument), edit._changed_columns()
             self._check_texts(**columns)
             _check_label(columns.get("label"))
             stored, metadata = edit._metadata or ({}, {})
@@ -5105,14 +5105,15 @@ def _duration(text: str) -> timedelta:
     "A duration such as `30d`."
     units = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
     found = re.fullmatch(r"(\d+)([wdhms])", text)
-    if not found: raise ValueError(f"a duration is a number and one of w, d, h, m and s, such as 30d, not {text!r}")
+    if not found: raise ValueError(
+        f"a duration must be a number and one of w, d, h, m and s, such as 30d, not {text!r}")
     try: return timedelta(**{units[found[2]]: int(found[1])})
     except OverflowError: raise ValueError(f"this duration is too long: {text!r}") from None
 
 def _key_value(text: str) -> tuple[str, Any]:
     "The key and the value of `K=V`, where V is JSON or else a text."
     key, equals, value = text.partition("=")
-    if not equals: raise ValueError(f"metadata is KEY=VALUE, not {text!r}")
+    if not equals: raise ValueError(f"metadata must be KEY=VALUE, not {text!r}")
     try: parsed = json.loads(value)
     except ValueError: return key, value
     return key, value if isinstance(parsed, (dict, list)) else parsed
@@ -5250,7 +5251,7 @@ def _backup_command(args: Any) -> None:
     _report(args, text, path=str(dest), bytes=size, replaced=replaced, deleted=[str(path) for path in deleted])
 
 def _old_copies(folder: Path, stem: str, keep: int) -> List[Path]:
-    "The copies that `--keep` deletes: those with our kind of name, without the newest."
+    "The copies that `--keep` deletes: those with a name that `--keep` gives, except the newest."
     name = re.escape(stem) + r"-[0-9]{8}T[0-9]{6}\.[0-9]{6}Z\.db"
     return sorted(path for path in folder.iterdir() if re.fullmatch(name, path.name))[:-keep]
 
@@ -5323,7 +5324,7 @@ def _arguments(args: Optional[Sequence[str]]) -> Any:
             except ValueError as error: return parser.error(str(error))  # type: ignore[no-any-return]
         return convert
     def natural(text: str) -> int:
-        if not re.fullmatch("[1-9][0-9]*", text): raise ValueError(f"a number of at least 1 is needed, not {text!r}")
+        if not re.fullmatch("[1-9][0-9]*", text): raise ValueError(f"must be a number of at least 1, not {text!r}")
         return int(text)
     parser = Parser(prog="cjm-workflow-state", description="Look after the sessions of multi-step apps.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
