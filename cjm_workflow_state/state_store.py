@@ -43,7 +43,7 @@ from typing import (
     NoReturn, Optional, ParamSpec, Protocol, Self, TypeVar, Union, cast, overload)
 
 try: import fcntl
-except ImportError: fcntl = None  # type: ignore[assignment]
+except ImportError: fcntl = None  # type: ignore[assignment]  # on Windows
 
 from .history import (
     DEFAULT_MAX_HISTORY_DEPTH, GONE, Field, Fields, Order, _changed_order, _check_int, changed_fields,
@@ -119,7 +119,7 @@ def _truncate(value: Any, length: int = 200) -> str:
     return text if len(text) <= length else f"{text[:length]}… ({len(text):,} characters)"
 
 def _truncated_html(value: Any, length: int = 200) -> str:
-    from html import escape
+    from html import escape  # imported here because only Jupyter needs it
     return escape(_truncate(value, length))
 
 def _tree_html(name: str, value: Any, depth: int = 0) -> str:
@@ -758,7 +758,7 @@ def _action_between(before: _Content, after: _Content) -> _Action:
     steps = {step: previous_key[step] if step in before.steps else None
              for step in before.tree if step in before.steps ^ after.steps}
     fields = changed_fields(before.tree, after.tree, inside=_split_object)
-    if () in fields:
+    if () in fields:  # a step that does not exist has no place
         order = _changed_order(before.existing(), after.existing())
         fields = {path: field for path, field in fields.items() if path} | ({(): order} if order else {})
     return _Action(fields, steps)
@@ -929,7 +929,7 @@ def _is_bad_utf8(error: Optional[BaseException]) -> bool:
     return bad_text or isinstance(error, UnicodeDecodeError)
 
 # %% ../nbs/state_store.ipynb #types
-_Types = Dict[str, Any]
+_Types = Dict[str, Any]  # column -> the type of its values, or the types
 _OPTIONAL_TEXT = str, type(None)
 _VALUE_TYPES: _Types = {"k1": str, "k2": str, "k3": str, "position": int, "value": str}
 _SESSION_TYPES: _Types = {
@@ -1242,7 +1242,7 @@ _PRAGMAS = [
     "trusted_schema = OFF",
     # Finds damage when a page is read
     "cell_size_check = ON",
-    "temp_store = MEMORY",
+    "temp_store = MEMORY",  # no state in temporary files
     # macOS needs it for a real sync; other systems ignore it
     "fullfsync = ON",
 ]
@@ -1281,7 +1281,7 @@ def _check_name_length(path: Path) -> None:
 
 def _check_single_name(path: Path) -> None:
     "A file with two names has two logs, and what is written by one name is lost by the other."
-    escaped = re.sub(rb"[ \t\n\\]", lambda char: b"\\%03o" % ord(char[0]), os.fsencode(path))
+    escaped = re.sub(rb"[ \t\n\\]", lambda char: b"\\%03o" % ord(char[0]), os.fsencode(path))  # as in mountinfo
     try: mounts = Path("/proc/self/mountinfo").read_bytes().split(b"\n")[:-1]
     except OSError: mounted = path.is_mount()
     else: mounted = any(line.split(b" ")[4] == escaped for line in mounts)
@@ -1297,7 +1297,7 @@ def _sync_folder(folder: Path) -> None:
     try: os.fsync(descriptor)
     except OSError as error:
         if error.errno != errno.EINVAL: raise OSError(error.errno, error.strerror, str(folder)) from error
-    finally: os.close(descriptor)
+    finally: os.close(descriptor)  # EINVAL: the file system can't sync a folder
 
 # %% ../nbs/state_store.ipynb #descriptors
 def _append_result(result: list[Any], call: Callable[..., Any], *args: tuple[Any]) -> None:
@@ -1468,7 +1468,7 @@ class _ProcessLock:
         try:
             fcntl.flock(self.descriptors[0], _LOCK)
             found = os.fstat(self.descriptors[0])
-            if found.st_nlink and not found.st_size: return
+            if found.st_nlink and not found.st_size: return  # nobody waits
         except (OSError, IndexError): pass
         self.wait(deadline)
 
@@ -1481,7 +1481,7 @@ class _ProcessLock:
                     f"timeout={self.timeout} seconds")
                 waited = True
                 time.sleep(_POLL * random.random())
-        except OSError: _close_all(self.descriptors)
+        except OSError: _close_all(self.descriptors)  # SQLite's lock alone
 
     def attempt(self, waited: bool, deadline: float) -> bool:
         "Try to lock the file that has the name now; `False` if another process has the lock or should have it first."
@@ -1550,7 +1550,7 @@ class _ForkRegistry:
         # Database -> the parent's connections, kept from closing
         self.inherited: dict[str, list[Any]] = {}
         self.paused: list[tuple[Any, Any]] = []
-        if hasattr(os, "register_at_fork"):
+        if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
             os.register_at_fork(before=self.before, after_in_parent=self.in_parent, after_in_child=self.in_child)
 
     def add(self, engine: Any) -> None:
@@ -1667,7 +1667,7 @@ class _SQLite:
         synchronous: str # "FULL" or "NORMAL"
     ) -> None:
         self.path, self.timeout, self.synchronous = path, timeout, synchronous
-        self.name, self.closed = str(path or ":memory:"), ""
+        self.name, self.closed = str(path or ":memory:"), ""  # `closed`: the reason, once it is closed
         self.errors = _ErrorContext(self.name)
         self.reset()
 
@@ -1746,7 +1746,7 @@ class _SQLite:
 
     def close_idle(self) -> None:
         if not self.lock.lock.acquire(blocking=False):
-            if self.path: self.process_lock.delete_file()
+            if self.path: self.process_lock.delete_file()  # Python ends in the middle of a write
             return
         try:
             self.close_connections(0)
@@ -2162,12 +2162,12 @@ class _Pool:
         max_size: int, timeout: float
     ) -> None:
         self.new_connection, self.max_size, self.timeout = new_connection, max_size, timeout
-        self.driver, self.closed = _driver().psycopg, ""
+        self.driver, self.closed = _driver().psycopg, ""  # `closed`: the reason, once it is closed
         self.reset()
 
     def reset(self) -> None:
         self.pid = os.getpid()
-        size = min(self.max_size, 2 ** 18)
+        size = min(self.max_size, 2 ** 18)  # no server accepts more
         # One for each connection that may be open
         self.slots: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.writer_slots: queue.SimpleQueue[None] = queue.SimpleQueue() # one fewer, so that readers need not wait
@@ -2199,7 +2199,7 @@ class _Pool:
             con = self.take_idle() or self.wait_for_one(deadline)
             try: yield con
             except Exception: raise
-            except BaseException:
+            except BaseException:  # an interrupt, perhaps in the middle of a statement
                 con.close()
                 raise
         finally:
@@ -2272,7 +2272,7 @@ class _Pool:
         elif self.idle and self.closing.acquire(blocking=False):
             args = weakref.ref(self), self.closing, self.emptied
             try: threading.Thread(target=_close_unused, args=args, daemon=True, name="close idle connections").start()
-            except RuntimeError: self.closing.release()
+            except RuntimeError: self.closing.release()  # Python is ending
 
     def close_unused(self) -> Optional[float]:
         "Close the connections that nobody has used for `_IDLE` seconds; returns when to look again, if any are left."
@@ -2351,7 +2351,7 @@ class _PostgresTransaction:
 
     def allow(self, seconds: float) -> None:
         "Let each statement from here on take that long. A server's limit for one wait would start anew with each wait."
-        self.con.execute("SET LOCAL statement_timeout TO DEFAULT")
+        self.con.execute("SET LOCAL statement_timeout TO DEFAULT")  # an administrator's lower limit stays
         self.con.execute(f"SELECT {_ALLOW}", (_milliseconds(seconds),))
         self.allowed = seconds
 
@@ -2617,8 +2617,8 @@ class _Postgres:
             try:
                 found = self.read(_OUTCOME, number, *server)
                 if found and found[0][0] == "in progress": self.read(_END_BACKEND, number)
-            except self.driver.errors.InvalidParameterValue: found = [("aborted", False)]
-            except self.driver.Error: pass
+            except self.driver.errors.InvalidParameterValue: found = [("aborted", False)]  # a number not yet used
+            except self.driver.Error: pass  # the server can't be reached yet
             [(status, same_server)] = found or [(None, False)]
             if status == "aborted" or status == "committed" and same_server: return str(status)
             if status == "committed" or time.monotonic() > deadline: return "unknown"
@@ -2634,7 +2634,7 @@ _SELECT_ROWS = "SELECT k1, k2, k3, position, value FROM workflow_value WHERE ses
 _SELECT_PARTS = """
 SELECT k1, k2, k3, position, value FROM workflow_session s LEFT JOIN workflow_value v ON v.session = s.id
 WHERE flow_id = ? AND session_id = ? AND state_size <= ?"""
-_STEP_KEYS = """k1 > '"_step_' AND k1 < '"_step`' AND k1 <> '"_step_"'"""
+_STEP_KEYS = """k1 > '"_step_' AND k1 < '"_step`' AND k1 <> '"_step_"'"""  # "`" follows "_"
 
 @lru_cache
 def _placeholders(number: int) -> str: return ",".join("?" * number) or "NULL"
@@ -2835,7 +2835,7 @@ class _Transaction:
             self.db.errors.read_stored(_check_found, found, undo_rows[0] if undo_rows else ())
             self.check_found(ids, found[0][1] if found else 0, create)
             if found or not create: break
-            if self.insert(flow_id, session_id): return True
+            if self.insert(flow_id, session_id): return True  # else another process has just created it
         if not found: return False
         id, revision, label, step, latest = found[0][:5]
         self.session = _Session(id, revision, label, step, self.db.change_time(self.connection, flow_id, latest))
@@ -2932,7 +2932,7 @@ class _Transaction:
         names, moving, ordered = _needed_rows(actions)
         ordered |= {*whole_order}
         id = self.session.id
-        results: list[tuple[Any, _Path, Any]] = []
+        results: list[tuple[Any, _Path, Any]] = []  # all statements are sent before any result is awaited
         for scope in sorted(names.keys() | ordered):
             parent = "".join(scope)
             if scope in ordered: results.append((self.select_order(scope), scope, None))
@@ -3022,7 +3022,7 @@ class _Transaction:
         deleted, moved = _deleted_and_moved(old, new)
         if moved: deleted[()] = []
         for scope, keys in deleted.items():
-            if self.names is None and scope[:len(self.options.scope)] == self.options.scope: continue
+            if self.names is None and scope[:len(self.options.scope)] == self.options.scope: continue  # they are there
             found = self.select_around(scope, keys) if keys else [self.select_order(scope)]
             order = self.rows_from([row for result in found for row in result.fetchall()], None, scope)
             new = {**{path: row for path, row in order.items() if path not in old}, **new}
@@ -3613,8 +3613,8 @@ def _remove_abandoned(dest: Path) -> None:
                 if not _lock_file(file, wait=False): continue
                 if os.name == "nt": file.close()
                 part.unlink()
-        except FileNotFoundError: pass
-        except OSError: continue
+        except FileNotFoundError: pass  # its journal may be all that is left
+        except OSError: continue  # in use on Windows, or not ours to delete
         Path(f"{part}-journal").unlink(missing_ok=True)
 
 def _backup(db: _SQLite, dest: Path) -> None:
@@ -3683,7 +3683,7 @@ def _seconds_since_2020() -> int:
     "Above the revisions of deleted sessions, which the file no longer has: nobody writes once a second for years."
     return min(_next_time() // 1_000_000 - 1_577_836_800, _MAX_REVISION // 2)
 
-def _source_uri(src: Path) -> str: return f"{src.as_uri()}?immutable=1"
+def _source_uri(src: Path) -> str: return f"{src.as_uri()}?immutable=1"  # creates no log, in a read-only folder too
 
 def _detach(con: Optional[sqlite3.Connection]) -> None:
     with suppress(sqlite3.Error):
@@ -3756,7 +3756,7 @@ def _all_session_problems(db: _Engine) -> Iterator[str]:
         yield from _or_unreadable(f"the session with id {id}", db, _session_problems, db, id)
 
 def _session_problems(db: _Engine, id: int) -> Iterator[str]:
-    sessions, values, undo, metadata = db.read_all(
+    sessions, values, undo, metadata = db.read_all(  # one snapshot, because others may be writing
         (f"SELECT {', '.join(_SESSION_TYPES)} FROM workflow_session WHERE id = ?", (id,)), (f"{_SELECT_ROWS}?", (id,)),
         (f"SELECT {', '.join(_UNDO_TYPES)} FROM workflow_undo WHERE session = ? ORDER BY seq", (id,)),
         (f"SELECT {', '.join(_METADATA_TYPES)} FROM workflow_metadata WHERE session = ? ORDER BY position", (id,)))
@@ -3787,7 +3787,7 @@ def _value_problems(errors: _ErrorContext, found: list[Any], size: Any, revision
         wrong = [*_wrong_types(_VALUE_TYPES, row)] or [*filter(None, [_failure(errors, _check_value, *row)])]
         for what in wrong: yield f"value {name}: {what}"
         if not any(_wrong_types(_VALUE_TYPES, row)): rows.update(_rows_from([row], (), None))
-    if len(rows) < len(found): return
+    if len(rows) < len(found): return  # what follows needs all of them
     yield from _layout_problems(rows, revision)
     actual = sum(_row_size(path, text) for path, (_, text) in rows.items())
     if isinstance(size, int) and actual != size: yield f"its stored size is {size}, but it has {actual} bytes"
@@ -3867,7 +3867,7 @@ def _check_metadata(flow_id: Any, position: int, key: str, value: str, term: byt
 
 # %% ../nbs/state_store.ipynb #watcher
 _WATCH_INTERVAL = 0.05
-_WATCH_LIMIT = 4096
+_WATCH_LIMIT = 4096  # sessions in one statement; a database takes 32,766 values or more
 _SELECT_REVISIONS = """
 SELECT flow_id, session_id, revision FROM (VALUES {}) AS watched CROSS JOIN workflow_session
 WHERE flow_id = column1 AND session_id = column2"""
@@ -3924,7 +3924,7 @@ class _Watcher:
     def add(self, wait: _Wait) -> None:
         with self.lock:
             if not self.thread:
-                context = Context()
+                context = Context()  # an empty one: the thread is in nobody's edit block
                 thread = threading.Thread(target=context.run, args=(self.run,), name="workflow watcher", daemon=True)
                 thread.start()
                 self.thread = thread
@@ -4166,7 +4166,7 @@ class WorkflowStateStore:
         self._db.close()
 
     def __enter__(self) -> Self:
-        self._db.read("SELECT 1")
+        self._db.read("SELECT 1")  # raises if the store is closed
         return self
 
     def __exit__(self, *error: object) -> None: self.close()
@@ -4619,7 +4619,7 @@ class WorkflowStateStore:
     def list_flows(self) -> List[str]:
         "The flows that have sessions, in the order of their ids."
         found = self._db.read(f"{_FLOWS} SELECT id FROM flow WHERE id IS NOT NULL ORDER BY id")
-        return [flow_id for flow_id, in found if isinstance(flow_id, str)]
+        return [flow_id for flow_id, in found if isinstance(flow_id, str)]  # `check` reports the others
 
     # -- housekeeping
 
@@ -5080,7 +5080,7 @@ class AsyncWorkflowStateStore:
             if not must_run and job.cancel(): raise
             while not future.done():
                 try: await asyncio.wait([future])
-                except asyncio.CancelledError: pass
+                except asyncio.CancelledError: pass  # again; the thread can't be interrupted
             # It is not reported, because the cancellation is
             future.exception()
             raise
@@ -5170,9 +5170,9 @@ def _import_session(store: WorkflowStateStore, line: str) -> int:
             return 0
         what = f"flow {flow_id!r}, session {session_id!r} exists with other content: delete it first"
         raise store.IntegrityError(what) from None
-    if not edit.revision: store.create_session(*ids)
+    if not edit.revision: store.create_session(*ids)  # it has no content
     for step_id in [step_id for step_id, state in record["steps"].items() if not state]:
-        store.update_step_state(*ids, step_id, {})
+        store.update_step_state(*ids, step_id, {})  # a block creates no empty step
     return 1
 
 # %% ../nbs/state_store.ipynb #shell-commands
