@@ -232,6 +232,14 @@ def test_an_export_reads_the_same_in_the_other_engine(engine, tmp_path):
             assert readings(back) == readings(other) and back.check() == []
             assert run('import', *address(engine), stdin=again) == 'imported 0 sessions; 303 were there already\n'
 
+def test_an_export_names_the_session_that_it_cannot_read(tmp_path):
+    with SQLiteWorkflowStateStore(tmp_path/'wf.db') as store: fill(store)
+    with closing(sqlite3.connect(tmp_path/'wf.db')) as con, con:
+        con.execute("UPDATE workflow_value SET value = '[' WHERE session = (SELECT id FROM workflow_session WHERE session_id = 'c%d')")
+    result, out, err = invoke(['export', str(tmp_path/'wf.db')], '', False)
+    assert result == 2 and len(out.splitlines()) == 2
+    assert "flow 'a:b', session 'c%d': the database is damaged" in err and '(2 sessions exported before)' in err
+
 def test_export_of_a_flow_or_a_session(engine, store):
     records = [json.loads(line) for line in run('export', *address(engine), '--flow', 'review').splitlines()]
     assert [one['session_id'] for one in records] == ['empty', 'named']
