@@ -43,4 +43,5 @@ if __name__ == "__main__":
     check_port(args.host, args.port)
     os.environ.update(REVIEW_DB=args.db if "://" in args.db else os.path.abspath(args.db), REVIEW_URL=args.url)  # for the workers
     check_database()
-    uvicorn.run("examples.review_app.app:app", host=args.host, port=args.port, workers=args.workers, access_log=False)
+    uvicorn.run("examples.review_app.app:app", host=args.host, port=args.port, workers=args.workers, access_log=False,
+                timeout_graceful_shutdown=2)  # seconds for clicks that are being saved; pages that wait for news would take longer

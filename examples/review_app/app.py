@@ -1,6 +1,7 @@
 """The web side of the review app: routes, cookies, and what an error of the store looks like.
 
 What a click does is in review.py, who has which sessions in sessions.py, the HTML in components.py, and limits for hostile requests in middleware.py."""
+import asyncio
 import logging
 import os
 import secrets
@@ -13,10 +14,11 @@ from uuid import uuid4
 
 from fasthtml.common import FastHTML, FtResponse, Link, Meta, Redirect, Script, fh_cfg
 from itsdangerous import BadSignature, URLSafeSerializer
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from cjm_workflow_state.state_store import CommitUnknownError, SQLiteWorkflowStateStore, StaleSessionError, UndoConflictError, WorkflowStateStore
+from cjm_workflow_state.state_store import AsyncWorkflowStateStore, CommitUnknownError, SQLiteWorkflowStateStore, StaleSessionError, UndoConflictError, WorkflowStateStore
 
 from . import components as html
 from . import review as rv
@@ -26,6 +28,8 @@ from .review import BOXES, ConflictError, Document, NotFoundError, Result, Revie
 
 HERE = Path(__file__).parent
 FOUND_PER_PAGE = 25
+NEWS_AFTER = 25  # seconds; proxies close a request that is silent for a minute
+CHANGED = "This session was changed in another tab or window."
 STALE = "This session was changed in another tab or window, or by a click whose answer got lost, so this click did nothing."
 UNAVAILABLE = "The server can't save or read anything at the moment. Try again in a minute."
 UNKNOWN = "The server does not know whether this was saved. Reload the page to see."
@@ -47,6 +51,7 @@ def secret_key(db: str) -> str:
 DB = os.environ.get("REVIEW_DB", "review_app.db")
 PUBLIC_URL = os.environ.get("REVIEW_URL", "").rstrip("/")
 store = open_store(DB)  # one for each process, shared by all of its threads
+coroutines = AsyncWorkflowStateStore(store)  # for pages that wait
 key = secret_key(DB)
 private_links = URLSafeSerializer(key, salt="private link")
 files = Files(HERE/"static")
@@ -195,13 +200,16 @@ def find_document(request: Request, at: str = "", **options: Any) -> Document:
     return Document(store, sessions.find_flow(store, visitor_of(request), session_id), session_id, at, **options)
 
 @web.get("/s/{sid}/news")
-def news(request: Request):
-    "Whether the page still shows the newest revision. A tab asks when the reviewer comes back to it; this reads one row."
-    session_id = request.path_params["sid"]
-    try: summary = store.get_session_summary(sessions.find_flow(store, visitor_of(request), session_id), session_id)
-    except NotFoundError: summary = None
-    if summary and str(summary.revision) == parameter(request, "revision"): return Response(status_code=204)
-    return FtResponse(html.notice(STALE, f"/s/{session_id}/"), status_code=409)
+async def news(request: Request):
+    "Answer as soon as the session is at another revision than the page, or after a while. A page that waits takes no thread."
+    session_id, seen = request.path_params["sid"], number_parameter(request, "revision")
+    try:
+        flow_id = await run_in_threadpool(sessions.find_flow, store, visitor_of(request), session_id)
+        revision = await coroutines.wait_for_change(flow_id, session_id, seen, timeout=NEWS_AFTER)
+    except NotFoundError: revision = -1
+    except asyncio.CancelledError: revision = seen  # the server stops; the page asks the next one
+    if revision == seen: return Response(status_code=204)
+    return FtResponse(html.notice(CHANGED, f"/s/{session_id}/"), status_code=409)
 
 @web.get("/s/{sid}/export.{kind}")
 def download(request: Request):

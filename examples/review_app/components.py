@@ -225,7 +225,6 @@ def session_page(result: Result, only: str = "all", query: str = "") -> tuple[An
     return (Title(f"{document.label}: {step}"),
         Header(A("← Sessions", href="/"), title, name_box(document), Button("?", id="keys", aria_keyshortcuts="?", aria_label="Keys", data_name="This help"),
                Nav(*steps, cls="steps", aria_label="Steps"), find_bar(document, step, query) if step != "export" else NOTHING,
-               Span(hx_get="news", hx_trigger="visibilitychange from:document", hx_disabled_elt="unset"),
                Noscript(P("The buttons of this page need JavaScript, which is switched off."))),
         notice, Main(place, bar, ready, Div(*content(result, only), id="page")),
         Footer(P(Span("Saved.", id="state"), " ", said, cls="sign"), Div(*buttons, cls="actions"), Div(undo_button("undo", undo, "U Control+Z"),

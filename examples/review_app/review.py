@@ -3,7 +3,8 @@
 A review is two kinds of sessions, so that looking at a clause does not change the document:
 
 flow review/OWNER, the document. Each change has a label and can be undone; nothing else is written here.
-    state          progress: [clauses with a verdict, all clauses], for the list of sessions
+    metadata       deleted: true, if the owner has deleted it; it can be put back for a day
+    state          progress: [clauses with a verdict, all clauses], for the list of sessions; no metadata, which undo would not restore
     step counts    clauses, accepted, rejected, commented: how many each page has, in four lists
     step text/7    clauses: [[id, text], ...], the clauses of page 7 in their order
     step notes/7   for each clause of page 7 that has one, by its id: {"verdict": ..., "comment": ...}
@@ -24,7 +25,7 @@ from itertools import accumulate, islice
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from cjm_workflow_state.state_store import SessionSnapshot, StaleSessionError, WorkflowStateStore
+from cjm_workflow_state.state_store import SessionSnapshot, SessionSummary, StaleSessionError, WorkflowStateStore
 
 STEPS = ["split", "review", "export"]
 FILTERS = ["all", "open", "accepted", "rejected", "commented"]
@@ -163,7 +164,7 @@ class Document:
     def _read(self, page: int | None) -> SessionSnapshot:
         steps = None if page is None else ["counts", f"text/{page}", f"notes/{page}"]
         session = self.store.get_session(self.flow_id, self.session_id, keys=[], steps=steps)
-        if session is None or is_deleted(session.current_step): raise NotFoundError("There is no such session.")
+        if session is None or is_deleted(session): raise NotFoundError("There is no such session.")
         return session
 
     def _keep(self, page: int, session: SessionSnapshot) -> None:
@@ -328,7 +329,7 @@ def is_id(value: Any) -> bool: return isinstance(value, str) and value.isascii()
 def is_note(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == NOTE_KEYS and value["verdict"] in FILTERS[1:4] and isinstance(value["comment"], str)
 
-def is_deleted(current_step: str | None) -> bool: return current_step == "deleted"
+def is_deleted(session: SessionSummary) -> bool: return session.metadata.get("deleted") is True
 
 def matches(clause: Clause, folded_query: str, only: str) -> bool:
     note = clause.note

@@ -21,7 +21,6 @@ PER_PAGE = 10
 MAX_SESSIONS, MAX_BYTES, MAX_SHARED = 200, 50_000_000, 50  # of one visitor
 MAX_STORE_BYTES = 2_000_000_000  # of all visitors, in a file
 KEPT = timedelta(days=1)  # a deleted session can be put back for that long
-DELETED = "deleted"
 
 class Row(NamedTuple):
     "A session in the list."
@@ -69,7 +68,7 @@ def row(store: WorkflowStateStore, visitor: str, summary: SessionSummary) -> Row
     owner = "" if own else name_of(store, summary.flow_id.partition("/")[2]) or "somebody else"
     step = rv.read_view(store, visitor, summary.session_id).step
     return Row(summary.session_id, summary.label or rv.UNTITLED, owner, step, done, clauses,
-               summary.updated_at, summary.revision, is_deleted(summary.current_step))
+               summary.updated_at, summary.revision, is_deleted(summary))
 
 def shared_with(store: WorkflowStateStore, visitor: str) -> list[SessionSummary]:
     "The sessions of others that the visitor may open, without deleted ones."
@@ -77,7 +76,7 @@ def shared_with(store: WorkflowStateStore, visitor: str) -> list[SessionSummary]
     for session_id in store.get_state("visitors", visitor, keys=["shared"]).get("shared", {}):
         with suppress(NotFoundError):  # no longer shared
             summary = store.get_session_summary(find_flow(store, visitor, session_id), session_id)
-            if summary and not is_deleted(summary.current_step): found.append(summary)
+            if summary and not is_deleted(summary): found.append(summary)
     return found
 
 def check_room(store: WorkflowStateStore, visitor: str, new_bytes: int) -> None:
@@ -96,7 +95,7 @@ def copy(store: WorkflowStateStore, visitor: str, session_id: str) -> str:
     "Copy a session, also one of somebody else, to the visitor's own. The copy has no undo."
     flow_id = find_flow(store, visitor, session_id)
     summary = store.get_session_summary(flow_id, session_id)
-    if summary is None or is_deleted(summary.current_step): raise NotFoundError("There is no such session.")
+    if summary is None or is_deleted(summary): raise NotFoundError("There is no such session.")
     check_room(store, visitor, summary.state_size_bytes)
     label = f"Copy of {summary.label or rv.UNTITLED}"[:rv.MAX_NAME]
     return store.copy_session(flow_id, session_id, to_flow_id=own_flow(visitor), label=label)
@@ -105,26 +104,29 @@ def rename(store: WorkflowStateStore, visitor: str, session_id: str, revision: i
     flow_id = find_flow(store, visitor, session_id)
     store.set_session_label(flow_id, session_id, rv.one_line(name), expected_revision=revision)
 
-# -- deleting. A deleted session can be put back for a day: its current step says that it is deleted.
+# -- deleting. A deleted session can be put back for a day: its metadata says that it is deleted.
 
 def delete(store: WorkflowStateStore, visitor: str, session_id: str, revision: int) -> None:
     "Delete an own session; leave one of somebody else."
-    if store.session_exists(own_flow(visitor), session_id): mark(store, visitor, session_id, revision, DELETED)
+    if store.session_exists(own_flow(visitor), session_id): mark(store, visitor, session_id, revision, True)
     else: leave(store, visitor, session_id)
 
-def put_back(store: WorkflowStateStore, visitor: str, session_id: str, revision: int) -> None: mark(store, visitor, session_id, revision, None)
+def put_back(store: WorkflowStateStore, visitor: str, session_id: str, revision: int) -> None: mark(store, visitor, session_id, revision, False)
 
-def mark(store: WorkflowStateStore, visitor: str, session_id: str, revision: int, step: str | None) -> None:
-    with store.edit_session(own_flow(visitor), session_id) as s:
-        if s.revision == 0 or s.current_step == step: return  # nothing to do, or a double click
-        if s.revision != revision: raise StaleSessionError(revision, s.revision)
-        s.current_step = step
+def mark(store: WorkflowStateStore, visitor: str, session_id: str, revision: int, deleted: bool) -> None:
+    "Say in the metadata whether a session is deleted. One that is gone for good stays gone."
+    try:
+        with store.edit_session(own_flow(visitor), session_id, create=False) as s:
+            if s.metadata.get("deleted", False) == deleted: return  # a double click
+            if s.revision != revision: raise StaleSessionError(revision, s.revision)
+            s.metadata["deleted"] = deleted
+    except LookupError: raise NotFoundError("There is no such session.") from None
 
 def purge(store: WorkflowStateStore, flow_id: str, kept: timedelta = KEPT) -> None:
     "Delete for good what was deleted longer than `kept` ago, and was not put back meanwhile."
     limit = (datetime.now(timezone.utc) - kept).strftime("%Y-%m-%d %H:%M:%S")
-    for s in store.list_sessions(flow_id, order_by="current_step"):
-        if not is_deleted(s.current_step) or s.updated_at >= limit: continue
+    for s in store.list_sessions(flow_id, metadata={"deleted": True}):
+        if s.updated_at >= limit: continue
         with suppress(StaleSessionError):
             store.delete_session(flow_id, s.session_id, expected_revision=s.revision)
             store.delete_session("shared", s.session_id)
@@ -156,12 +158,14 @@ def stop_sharing(store: WorkflowStateStore, visitor: str, session_id: str) -> No
     "The link and everyone who followed it lose access."
     if store.session_exists(own_flow(visitor), session_id): store.delete_session("shared", session_id)
 
+NO_LINK = "This link leads to no session. Its owner may have withdrawn it."
+
 def shared_link(store: WorkflowStateStore, session_id: str, secret: str) -> SessionSummary:
     "The session that a link leads to."
     access = store.get_state("shared", session_id)
     summary = store.get_session_summary(own_flow(access["owner"]), session_id) if "owner" in access else None
-    if summary is None or is_deleted(summary.current_step) or not compare_digest(str(access.get("secret")).encode(), secret.encode()):
-        raise NotFoundError("This link leads to no session. Its owner may have withdrawn it.")
+    if summary is None or is_deleted(summary) or not compare_digest(str(access.get("secret")).encode(), secret.encode()):
+        raise NotFoundError(NO_LINK)
     return summary
 
 def join(store: WorkflowStateStore, visitor: str, session_id: str, secret: str) -> None:
@@ -169,13 +173,15 @@ def join(store: WorkflowStateStore, visitor: str, session_id: str, secret: str) 
     if shared_link(store, session_id, secret).flow_id == own_flow(visitor): return
     mine = store.get_state("visitors", visitor, keys=["shared"]).get("shared", {})
     if len(mine) >= MAX_SHARED and session_id not in mine: raise ReviewError(f"You already take part in {MAX_SHARED} sessions of others. Leave one first.")
-    with store.edit_state("shared", session_id) as access:
-        people = access.get("people", {})
-        if len(people) >= MAX_SHARED and visitor not in people: raise ReviewError(f"{MAX_SHARED} people have followed this link, and more are not possible.")
-        if access.get("secret") == secret: people[visitor] = True
+    try:
+        with store.edit_state("shared", session_id, create=False) as access:
+            people = access.get("people", {})
+            if len(people) >= MAX_SHARED and visitor not in people: raise ReviewError(f"{MAX_SHARED} people have followed this link, and more are not possible.")
+            if access.get("secret") != secret: raise NotFoundError(NO_LINK)
+            people[visitor] = True
+    except LookupError: raise NotFoundError(NO_LINK) from None  # the owner has withdrawn it meanwhile
     with store.edit_state("visitors", visitor) as me: me.setdefault("shared", {})[session_id] = True
 
 def leave(store: WorkflowStateStore, visitor: str, session_id: str) -> None:
-    with store.edit_state("visitors", visitor) as me: me.get("shared", {}).pop(session_id, None)
-    if store.session_exists("shared", session_id):
-        with store.edit_state("shared", session_id) as access: access.get("people", {}).pop(visitor, None)
+    with suppress(LookupError), store.edit_state("visitors", visitor, create=False) as me: me.get("shared", {}).pop(session_id, None)
+    with suppress(LookupError), store.edit_state("shared", session_id, create=False) as access: access.get("people", {}).pop(visitor, None)

@@ -159,6 +159,32 @@ def test_a_tab_that_only_looks_makes_no_other_tab_stale(server, visit):
     expect(notice(first)).to_be_empty()
     assert stored(server, first)[1] == ['accepted'] and comment(server, first) == 'typed in the first tab'
 
+def test_a_tab_is_told_when_another_one_changes_the_session(server, visit):
+    first = visit(server)
+    with first.expect_request('**/news*'): upload(server, first)
+    second = second_tab(first)
+    with first.expect_response('**/news*') as own: first.click('text=Merge with next')
+    assert own.value.status == 409
+    expect_undo(first, 'Undo: Merge clauses 1 and 2')
+    expect(notice(second)).to_contain_text('changed in another tab or window.')
+    expect_state(second, 'Saved.')
+    expect(notice(first)).to_be_empty()  # it knows its own click
+    second.click('#notice >> text=Reload')
+    second.click('text=Merge with next')
+    expect(notice(first)).to_contain_text('changed in another tab or window.')
+
+def test_news_does_not_replace_a_notice(server, visit):
+    first, asked = upload(server, visit(server), step='Review'), []
+    second = second_tab(first)
+    type_comment(second, 'theirs')
+    expect(notice(first)).to_contain_text('changed in another tab')
+    type_comment(first, 'mine')
+    expect(first.locator('#save-mine')).to_be_visible()
+    first.on('request', lambda request: asked.append(request.url))
+    first.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert 'mine' in first.evaluate("fetch('export.md').then(() => document.querySelector('#comment').value)")
+    assert [url.rpartition('/')[2] for url in asked] == ['export.md']
+
 def test_a_click_in_a_stale_tab_is_refused_and_overwrites_nothing(server, visit):
     first = upload(server, visit(server), step='Review')
     second = second_tab(first)

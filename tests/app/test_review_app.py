@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import stat
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,16 @@ def test_two_workers_share_one_file(tmp_path, visit):
         expect_clause(page, 7)
         expect_undo(page, 'Undo: Accept clause 6')
     finally: server.stop()
+
+def test_a_page_that_waits_for_news_does_not_hold_up_the_end_of_the_server(killable_server):
+    visitor = httpx.Client(base_url=killable_server.url)
+    url = visitor.post('/new', files={'file': ('x.txt', b'One.')}).headers['location']
+    page = HTTPConnection('127.0.0.1', killable_server.port, timeout=60)
+    page.request('GET', url + 'news?revision=1', headers={'Cookie': f"review={visitor.cookies['review']}"})
+    assert visitor.get(url + 'split').status_code == 200  # the server has read the request before this one
+    killable_server.stop()
+    assert page.getresponse().status == 204
+    assert 'Traceback' not in killable_server.process.stderr.read()
 
 def test_nobody_reaches_the_session_of_another_visitor(server, visit):
     mine = upload(server, visit(server), step='Review')

@@ -51,6 +51,38 @@ def test_a_session_that_was_changed_or_put_back_meanwhile_is_not_deleted(store):
     sessions.purge(Late(), 'review/ana', timedelta(days=-1))
     assert Document(store, 'review/ana', session_id).label == 'x.txt'
 
+def test_a_late_click_brings_nothing_back(store):
+    session_id = sessions.start(store, 'ana', 'x.txt', TEXT)
+    secret = sessions.share(store, 'ana', session_id)
+    class Withdrawn:  # after the link was read
+        def __getattr__(self, name): return getattr(store, name)
+        def edit_state(self, *arguments, **options):
+            sessions.stop_sharing(store, 'ana', session_id)
+            return store.edit_state(*arguments, **options)
+    with pytest.raises(NotFoundError, match='withdrawn'): sessions.join(Withdrawn(), 'ben', session_id, secret)
+    secret = sessions.share(store, 'ana', session_id)
+    class NewLink:
+        def __getattr__(self, name): return getattr(store, name)
+        def edit_state(self, *arguments, **options):
+            store.update_state('shared', session_id, {'secret': 'another'})
+            return store.edit_state(*arguments, **options)
+    with pytest.raises(NotFoundError, match='withdrawn'): sessions.join(NewLink(), 'ben', session_id, secret)
+    sessions.delete(store, 'ana', session_id, 1)
+    sessions.purge(store, 'review/ana', timedelta(days=-1))
+    with pytest.raises(NotFoundError): sessions.put_back(store, 'ana', session_id, 2)
+    sessions.delete(store, 'ana', session_id, 2)
+    assert not store.list_flows()
+
+def test_the_list_shows_what_undo_restores(store):
+    session_id = sessions.start(store, 'ana', 'x.txt', TEXT)
+    def done(): return sessions.list_sessions(store, 'ana').rows[0].done
+    rv.click(store, 'review/ana', session_id, 'accept', rv.Form(1, 'review', '0-0'))
+    assert done() == 1
+    rv.click(store, 'review/ana', session_id, 'undo', rv.Form(2, 'review', '0-0'))
+    assert done() == 0
+    rv.click(store, 'review/ana', session_id, 'redo', rv.Form(3, 'review', '0-0'))
+    assert done() == 1
+
 def test_the_list_is_searched_and_paged(store):
     for i in range(25): sessions.start(store, 'ana', f'Lease {i}.txt', TEXT)
     assert names(sessions.list_sessions(store, 'ana', page=0)) == [f'Lease {i}.txt' for i in range(24, 14, -1)]

@@ -89,6 +89,25 @@ def test_a_page_reads_the_clauses_that_it_shows_and_no_others(web, client, monke
     read = rows_read(web.store, lambda: client.get('/'), monkeypatch)
     assert '1000' in read and 'Clause' not in read
 
+# -- pages that wait for news
+
+def test_many_pages_wait_and_clicks_are_answered_meanwhile(web, client, url):
+    from httpx import ASGITransport, AsyncClient
+    async def run():
+        async with AsyncClient(transport=ASGITransport(web.app), base_url='http://testserver', cookies=dict(client.cookies), timeout=60) as tab:
+            pages = [asyncio.create_task(tab.get(url + 'news?revision=1')) for _ in range(100)]  # there are 40 threads for routes
+            await asyncio.sleep(0)  # they begin first
+            clicked = await tab.post(url + 'accept', data=FORM, headers={'HX-Request': 'true'})
+            return clicked.status_code, [(page.status_code, 'changed in another tab' in page.text) for page in await asyncio.gather(*pages)]
+    with ThreadPoolExecutor(1) as pool:  # Playwright has a loop in this one
+        assert pool.submit(asyncio.run, run()).result() == (200, [(409, True)] * 100)
+
+def test_a_page_asks_again_if_there_is_no_news(web, client, url, monkeypatch):
+    monkeypatch.setattr(web, 'NEWS_AFTER', 0)
+    assert client.get(url + 'news?revision=1').status_code == 204
+    for revision in ('', '0', '2', 'x'): assert client.get(url + 'news?revision=' + revision).status_code == 409
+    assert client.get('/s/none/news?revision=0').status_code == 409
+
 # -- what is refused
 
 def test_a_form_without_its_fields_is_refused(web, client, url):

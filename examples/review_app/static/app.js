@@ -128,6 +128,23 @@ on("htmx:afterRequest", event => {
 on("htmx:sendError", () => notify("The server does not answer. Your last click may not be saved. Try again."));
 on("htmx:responseError", () => notify("The server failed. Your last click may not be saved. Try again."));
 
+// What others change. The server answers when the session is at another revision than this page, or after a while.
+const ASK_AGAIN_AFTER = 1000;  // milliseconds
+let asking = false;
+
+async function askForNews() {
+  const shown = find("revision")?.value;
+  const isBusy = () => running.size || find("notice").textContent;  // a notice may have a button that the reviewer needs
+  if (asking || shown === undefined || isBusy() || document.visibilityState === "hidden") return;
+  asking = true;
+  const answer = await fetch(`news?revision=${shown}`, { headers: { "HX-Request": "true" } }).catch(() => null);
+  const text = answer?.status === 409 ? await answer.text().catch(() => "") : "";
+  asking = false;
+  if (!isBusy() && find("revision").value === shown) find("notice").innerHTML = text;  // another revision: it was this page's own click
+}
+setInterval(askForNews, ASK_AGAIN_AFTER);
+on("visibilitychange", askForNews);
+
 // What was typed is sent ahead of the next click, which would replace its box. A link is followed when all is saved.
 on("click", event => {
   if (event.target.closest("button, a") && !event.target.closest("#save-mine")) saveAll();
