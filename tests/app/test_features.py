@@ -1,5 +1,6 @@
 "The review app in a browser: finding clauses, the list of sessions, links, keys and times."
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,8 @@ def test_one_letter_keys_can_be_switched_off(server, visit):
     expect_clause(page, 2)
     page.keyboard.press('Control+z')
     expect_redo(page, 'Redo: Accept clause 1')
+    expect_clause(page, 1)
+    expect(page).to_have_url(re.compile('at=0-0$'))  # where the reload goes
     page.reload()
     page.keyboard.press('a')
     expect_undo(page, 'Nothing more to undo')
