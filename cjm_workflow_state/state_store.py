@@ -443,7 +443,7 @@ def _check_keys(argument: str, keys: Any) -> list[str]:
 
 def _check_disjoint(updated: Collection[str], removed: list[str]) -> None:
     both = [json.loads(name) for name in removed if name in updated]
-    if both: raise ValueError(f"in both updates and remove: {', '.join(map(repr, both))}")
+    if both: raise ValueError(f"keys must not be in both updates and remove: {', '.join(map(repr, both))}")
 
 def _checked_count(argument: str, value: Any, minimum: int) -> int:
     "`value`, or a smaller number that makes no difference if a database could not store it."
@@ -2745,7 +2745,7 @@ class _ConflictChoice(NamedTuple):
         choice = cls(_checked_choice("force", force), _checked_choice("keep", keep))
         lists = [set[str]() if isinstance(one, bool) else {*one} for one in choice]
         both = [json.loads(key) for key in sorted(set.intersection(*lists))]
-        if both: raise ValueError(f"in both force and keep: {', '.join(map(repr, both))}")
+        if both: raise ValueError(f"keys must not be in both force and keep: {', '.join(map(repr, both))}")
         return choice
 
     def of(self, keys: Collection[str]) -> str:
@@ -4590,7 +4590,7 @@ class WorkflowStateStore:
         label_contains: Optional[str] = None, # Only sessions with this text in their label; "a" also finds "A"
         metadata: Optional[Dict[str, Any]] = None # Only sessions whose metadata has all of these values
     ) -> List[SessionSummary]:
-        """The sessions of one flow, newest first, without reading any state. Equal ones: the newest session first.
+        """The sessions of one flow, newest first, without reading any state. On ties, the newest session comes first.
 
         Raises `ValueError` if `after` is not a cursor of this flow and order. Example:
 
@@ -4976,7 +4976,7 @@ class _AsyncBlock(Generic[_T]):
 class AsyncWorkflowStateStore:
     """Every method of a store as a coroutine, and the edit blocks as `async with`. For one event loop.
 
-    Raises what the store raises. A call that is cancelled before it has begun is not made; one that has begun ends
+    Raises what the store raises. A call that is cancelled before it has begun never runs; one that has begun ends
     first, so it may have written. Example:
 
         store = AsyncWorkflowStateStore(SQLiteWorkflowStateStore("reviews.db"))
