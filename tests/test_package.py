@@ -1,9 +1,9 @@
 "Importing the package, and what type checkers see of it."
-import importlib.util
 import subprocess
 import sys
 
 import pytest
+from type_checker import run_mypy
 
 import cjm_workflow_state
 from cjm_workflow_state import history, state_store
@@ -43,13 +43,10 @@ def test_importing_the_package_loads_no_module_of_it():
     subprocess.run([sys.executable, '-c', code], check=True)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec('mypy'), reason='mypy is not installed')
 @pytest.mark.parametrize('mistake, message', [
     ('', ''), ("store.list_sessions('f', 'lable')", 'arg-type'), ("session.curent_step = 'b'", 'attr-defined'),
     ("store.edit_state('f', 's')['n']", 'index')])
 def test_type_checkers_accept_right_calls_and_find_mistakes(tmp_path, mistake, message):
-    (tmp_path/'page.py').write_text(f'{TYPED}        {mistake}\n')
-    found = subprocess.run([sys.executable, '-m', 'mypy', '--strict', '--cache-dir', str(tmp_path/'cache'), 'page.py'],
-                           cwd=tmp_path, capture_output=True, text=True)
+    found = run_mypy(f'{TYPED}        {mistake}\n', tmp_path)
     if mistake: assert message in found.stdout and 'Found 1 error' in found.stdout
     else: assert found.returncode == 0, found.stdout

@@ -1,9 +1,9 @@
 "What type checkers know about the public API, and what importing the package does not load."
-import importlib.util
 import subprocess
 import sys
 
 import pytest
+from type_checker import run_mypy
 
 CODE = '''
 from typing import Any, Dict, List, Optional
@@ -26,10 +26,7 @@ async def main() -> None:
 '''
 
 def test_type_checkers_know_the_coroutines(tmp_path):
-    if not importlib.util.find_spec('mypy'): pytest.skip('mypy is not installed')
-    (tmp_path/'code.py').write_text(CODE)
-    run = subprocess.run([sys.executable, '-m', 'mypy', '--strict', '--no-error-summary', '--hide-error-context',
-                          '--cache-dir', str(tmp_path/'cache'), 'code.py'], cwd=tmp_path, capture_output=True, text=True)
+    run = run_mypy(CODE, tmp_path)
     first = CODE.splitlines().index('    await store.get_state("f", 1)') + 1
     errors = [line.split(': ', 2)[::2] for line in run.stdout.splitlines() if ': error: ' in line]
     assert [place for place, _ in errors] == [f'code.py:{first + i}' for i in range(4)], run.stdout + run.stderr
