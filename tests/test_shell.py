@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing, redirect_stderr, redirect_stdout
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from engines import FileEngine, PostgresEngine
@@ -171,7 +171,7 @@ def test_backup_keeps_the_newest_copies_and_everybody_elses_files(tmp_path):
         assert len(said['deleted']) == (i > 1)
     copies = sorted(path.name for path in folder.iterdir() if path.stat().st_size)
     assert len(copies) == 2 and copies[-1] == os.path.basename(said['path'])
-    assert abs(datetime.strptime(copies[-1], 'wf-%Y%m%dT%H%M%S.%fZ.db') - datetime.utcnow()) < timedelta(days=1)
+    assert abs(datetime.strptime(copies[-1], 'wf-%Y%m%dT%H%M%S.%fZ.db') - datetime.now(timezone.utc).replace(tzinfo=None)) < timedelta(days=1)
     assert len(list(folder.iterdir())) == 5
     with SQLiteWorkflowStateStore(folder/copies[0]) as store: assert store.count_sessions('review') == 2
 

@@ -1,4 +1,5 @@
 "Writers of several processes take turns, whoever stops, dies, forks or drops SQLite's locks."
+import gc
 import json
 import os
 import signal
@@ -226,13 +227,14 @@ def test_descriptors_of_many_stores(tmp_path):
     "None is left open, also by a store that is dropped inside its own edit block."
     if not os.path.isdir('/proc/self/fd'): pytest.skip('this system does not list open descriptors')
     def opened(): return len(os.listdir('/proc/self/fd'))
+    gc.collect()
     before = opened()
     for i in range(50):
         with Store(tmp_path/'wf.db') as store: store.update_state('f', 's', {'n': i})
         block = Store(tmp_path/'wf.db').edit_state('f', 's')
         with block as state: state['n'] = -i
         del block
-    assert opened() == before and files(tmp_path) == ['wf.db']
+    assert opened() <= before and files(tmp_path) == ['wf.db']  # fewer, if garbage of an earlier test was collected meanwhile
 
 # -- others in this process drop SQLite's locks, or delete the log
 
