@@ -373,7 +373,7 @@ def test_from_deep_inside_the_callers_recursion(engine, name):
 def test_a_stored_value_that_is_too_deep_is_damage(template, tmp_path):
     path = tmp_path/'wf.db'
     shutil.copyfile(template, path)
-    update(path, f"UPDATE {VALUE} SET value = '{'[' * 2000}{']' * 2000}' WHERE k1 = '\"tags\"'")
+    update(path, f"UPDATE {VALUE} SET value = '{'[' * 200_000}{']' * 200_000}' WHERE k1 = '\"tags\"'")
     with Store(path) as store:
         for call in (store.get_state, store.get_session, lambda *ids: store.edit_state(*ids).__enter__()):
             with pytest.raises(sqlite3.DatabaseError, match='damaged'): call(F, S)
