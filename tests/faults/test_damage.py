@@ -44,6 +44,8 @@ WRONG_VALUES = {
 SELECTS_BY = {'flow_id', 'session_id', 'session', 'k1', 'k2', 'k3', 'scope', 'undone'}  # no longer found by its key
 ONLY_CHECK = {'flow_id', 'session_id', 'session', 'undo_group', 'size'}  # no read or write uses the value itself
 
+OWN_SESSION = f"(SELECT id FROM {SESSION} WHERE flow_id = '{F}' AND session_id = '{S}')"
+
 READS = {
     'get_state': lambda s, *ids: s.get_state(*ids), 'get_session': lambda s, *ids: s.get_session(*ids),
     'get_session_summary': lambda s, *ids: s.get_session_summary(*ids),
@@ -108,6 +110,9 @@ def template(tmp_path_factory):
         assert store.check() == []
     return path
 
+@pytest.fixture
+def path(template, tmp_path): return shutil.copyfile(template, tmp_path/'wf.db')
+
 def damage(path, table, column, value, chance):
     "Store a value that the columns' types and NOT NULL would refuse, in a random row of the session."
     def set_schema(sql, *values):
@@ -116,7 +121,7 @@ def damage(path, table, column, value, chance):
             con.execute(f'UPDATE sqlite_master SET sql = {sql} WHERE name = ?', (*values, table))
     with closing(sqlite3.connect(path)) as con:
         [[schema]] = con.execute('SELECT sql FROM sqlite_master WHERE name = ?', [table]).fetchall()
-        [[session]] = con.execute(f'SELECT id FROM {SESSION} WHERE flow_id = ? AND session_id = ?', [F, S]).fetchall()
+        [[session]] = con.execute(f'SELECT {OWN_SESSION}').fetchall()
         own = 'id' if table == SESSION else 'session'
         used = f" AND {column} <> ''" if column in ('k2', 'k3') else ''
         rows = con.execute(f'SELECT rowid FROM {table} WHERE {own} = ?{used}', [session]).fetchall()
@@ -246,9 +251,8 @@ def test_finding(engine, statement, finding):
             con.execute(f'DELETE FROM "{engine.schema_name("wf")}".{SESSION}')
     else: update(engine.path('wf'), *[f'DELETE FROM {table}' for table in (METADATA, UNDO, VALUE, SESSION)])
 
-def test_one_fault_hides_no_other(template, tmp_path):
-    path, chance = tmp_path/'wf.db', random.Random(1)
-    shutil.copyfile(template, path)
+def test_one_fault_hides_no_other(path):
+    chance = random.Random(1)
     bad = [(SESSION, 'label', "CAST(x'ff' AS TEXT)", 'label is'), (SESSION, 'updated', "'now'", 'updated is text'),
            (VALUE, 'position', "x'00'", 'position is a BLOB'), (UNDO, 'seq', "'7'", 'seq is'),
            (UNDO, 'keys', "CAST(x'ff' AS TEXT)", 'keys is'), (UNDO, 'entry', 'NULL', 'entry is missing')]
@@ -277,10 +281,8 @@ def test_check_of_a_file_with_damaged_pages(template, tmp_path):
             with store: assert store.check(), page
     assert len(pages) > 10
 
-def test_lists_show_a_damaged_session(template, tmp_path):
+def test_lists_show_a_damaged_session(path):
     "With what can be read of it, and with a warning; a session whose id is damaged has no name to show."
-    path = tmp_path/'wf.db'
-    shutil.copyfile(template, path)
     for column, value in ('label', "x'00'"), ('updated', "CAST(x'ff' AS TEXT)"): damage(path, SESSION, column, value, random)
     with Store(path) as store:
         with pytest.warns(RuntimeWarning, match='1 of the listed sessions damaged') as caught: found = store.list_sessions(F)
@@ -295,11 +297,8 @@ def test_lists_show_a_damaged_session(template, tmp_path):
 DAMAGED_METADATA = ["value = '{'", "value = CAST(x'ff' AS TEXT)", "value = '[1'", "key = CAST(x'22ff22' AS TEXT)", "key = 'owner'"]
 
 @pytest.mark.parametrize('damaged', DAMAGED_METADATA)
-def test_damaged_metadata_affects_only_what_shows_it(template, tmp_path, damaged):
-    path = tmp_path/'wf.db'
-    shutil.copyfile(template, path)
-    session = f"(SELECT id FROM {SESSION} WHERE flow_id = '{F}' AND session_id = '{S}')"
-    update(path, f"UPDATE {METADATA} SET {damaged} WHERE session = {session} AND key = '\"owner\"'")
+def test_damaged_metadata_affects_only_what_shows_it(path, damaged):
+    update(path, f"UPDATE {METADATA} SET {damaged} WHERE session = {OWN_SESSION} AND key = '\"owner\"'")
     with Store(path) as store:
         with pytest.warns(RuntimeWarning, match='1 of the listed sessions damaged'): found = store.list_sessions(F)
         assert {one.session_id: one.metadata for one in found} == {S: {}, 's0': OWNER, 's2': OWNER}
@@ -315,25 +314,27 @@ def test_damaged_metadata_affects_only_what_shows_it(template, tmp_path, damaged
         store.delete_session(F, S)
         assert store.check() == []
 
-def test_metadata_that_is_a_blob_is_not_copied(template, tmp_path):
-    path = tmp_path/'wf.db'
-    shutil.copyfile(template, path)
+def test_metadata_that_is_a_blob_is_not_copied(path):
     update(path, f"UPDATE {METADATA} SET value = CAST(value AS BLOB)")
     with Store(path) as store, Store(':memory:') as target:
         for call in (lambda: store.copy_session(F, S), lambda: edit(store.edit_session(F, S), lambda part: part.metadata), lambda: copy_store(store, target)):
             with pytest.raises(sqlite3.DatabaseError, match='value is a BLOB'): call()
         assert store.count_sessions(F) == 3 and len(store.check()) == 8
 
-@pytest.mark.parametrize('seq', ["'7'", "x'00'", '1.5', HUGE])
-def test_a_damaged_number_of_an_undone_entry(template, tmp_path, seq):
-    path = tmp_path/'wf.db'
-    shutil.copyfile(template, path)
-    session = f"(SELECT id FROM {SESSION} WHERE flow_id = '{F}' AND session_id = '{S}')"
-    update(path, f'UPDATE {UNDO} SET seq = {seq} WHERE session = {session} AND scope = \'\' AND seq = (SELECT max(seq) FROM {UNDO})')
+@pytest.mark.parametrize('seq, readable', [("'7'", True), ('1.5', True), (HUGE, True), ("x'00'", False)])
+def test_a_damaged_number_of_an_undone_entry(path, seq, readable):
+    "A new action takes its place if the number can be read at all; otherwise the write is refused."
+    update(path, f"UPDATE {UNDO} SET seq = {seq} WHERE session = {OWN_SESSION} AND scope = '' "
+                 f'AND seq = (SELECT max(seq) FROM {UNDO})')
     with Store(path) as store:
         assert len(store.check()) > 0
-        try: store.update_state(F, S, {'title': 'New'}, undo_label='Rename')
-        except sqlite3.DatabaseError as error: assert str(path) in str(error)
+        def rename(): store.update_state(F, S, {'title': 'New'}, undo_label='Rename')
+        if readable:
+            rename()
+            assert [entry.label for entry in store.undo(F, S)] == ['Rename']
+        else:
+            with pytest.raises(sqlite3.DatabaseError, match=re.escape(str(path))): rename()
+            assert store.get_state(F, S, keys=['title']) != {'title': 'New'}
 
 # -- the caller's own recursion
 
@@ -370,9 +371,7 @@ def test_from_deep_inside_the_callers_recursion(engine, name):
     assert outcomes == {'works', 'RecursionError'} or sys.version_info >= (3, 12) and 'works' in outcomes
     assert store.check() == [] and store.get_state(F, S, keys=['record']) == value
 
-def test_a_stored_value_that_is_too_deep_is_damage(template, tmp_path):
-    path = tmp_path/'wf.db'
-    shutil.copyfile(template, path)
+def test_a_stored_value_that_is_too_deep_is_damage(path):
     update(path, f"UPDATE {VALUE} SET value = '{'[' * 200_000}{']' * 200_000}' WHERE k1 = '\"tags\"'")
     with Store(path) as store:
         for call in (store.get_state, store.get_session, lambda *ids: store.edit_state(*ids).__enter__()):
