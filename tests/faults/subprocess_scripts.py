@@ -418,6 +418,15 @@ def pickled(path, method):
     assert write_with(store, 'after') and store.get_state('pickle', 's') == {'parent': 1, 'after': 1, **{f'{i}': 1 for i in range(40)}}
     say('done')
 
+def keep_edit_open(store, flow, session):
+    "Write half of an edit in a generator that is still waiting when the interpreter ends."
+    def edit():
+        with store.edit_state(flow, session) as state:
+            state['half'] = 1
+            yield
+    sys.kept = edit()
+    next(sys.kept)
+
 def end_with_open_store(path, how):
     "End in one of several ways without closing the store."
     import atexit, gc
@@ -428,13 +437,7 @@ def end_with_open_store(path, how):
         circle = {'store': Store(path)}
         circle['self'] = circle
     if how == 'with readers': in_threads(4, lambda t: store.get_state('end', how))
-    if how == 'a generator in an edit block':
-        def edit():
-            with store.edit_state('end', how) as state:
-                state['half'] = 1
-                yield
-        sys.kept = edit()
-        next(sys.kept)
+    if how == 'a generator in an edit block': keep_edit_open(store, 'end', how)
     else: write('done')
     if how == 'daemon threads':
         def go_on():

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent.parent))
 import internals  # noqa: E402
-from faults.subprocess_scripts import fds, in_child, in_threads, say, wait_for_go  # noqa: E402
+from faults.subprocess_scripts import fds, in_child, in_threads, keep_edit_open, say, wait_for_go  # noqa: E402
 
 from cjm_workflow_state import state_store  # noqa: E402
 
@@ -225,13 +225,7 @@ def end(options, how):
     store = Store(options)
     in_threads(4, lambda t: store.update_state('end', f'{how} {t}', {'n': 1}))
     store.update_state('end', how, {'done': 1})
-    if how == 'a generator in an edit block':
-        def edit():
-            with store.edit_state('end', how) as state:
-                state['half'] = 1
-                yield
-        sys.kept = edit()
-        next(sys.kept)
+    if how == 'a generator in an edit block': keep_edit_open(store, 'end', how)
     if how == 'in a circle':
         circle = {'store': Store(options)}
         circle['store'].get_state('end', how)

@@ -126,31 +126,37 @@ def test_one_host_undoes_what_the_other_did(options, own_server, rounds, figures
 
 # -- the server is killed
 
-@pytest.mark.rounds(2, 20)
-def test_server_killed_under_eight_writers(options, own_server, rounds, figures):
-    with Store(options): pass
-    children = [Child('write_on', {**options, 'timeout': 2}, f'{me}') for me in range(8)]
+@contextlib.contextmanager
+def writers(options, number, timeout):
+    "Processes that write until the end of the block; the lines that each of them says."
+    children = [Child('write_on', {**options, 'timeout': timeout}, f'{me}') for me in range(number)]
     for child in children: child.ready()
     said = [[] for _ in children]
     readers = [threading.Thread(target=lambda child=child, lines=lines: lines.extend(iter(child.line, '')))
                for child, lines in zip(children, said)]
     for reader in readers: reader.start()
     for child in children: child.go()
-    for _ in range(rounds):
-        time.sleep(random.uniform(.1, .6))
-        own_server.kill()
-        time.sleep(random.choice([0, 0, 0, 2.5]))
-        own_server.start()
-    marks = [len(lines) for lines in said]
-    def wrote(lines): return any(line.startswith('written') for line in lines)
-    def all_go_on(): return all(wrote(lines[mark:]) for lines, mark in zip(said, marks))
-    until(all_go_on, 'a client does not go on by itself')
+    yield said
     for child in children: child.process.stdin.close()
     for reader in readers: reader.join()
     for child in children:
         child.process.wait()
         child.guard.cancel()
         assert child.process.returncode == 0 and not child.complaint(), child.failure()
+
+@pytest.mark.rounds(2, 20)
+def test_server_killed_under_eight_writers(options, own_server, rounds, figures):
+    with Store(options): pass
+    with writers(options, 8, timeout=2) as said:
+        for _ in range(rounds):
+            time.sleep(random.uniform(.1, .6))
+            own_server.kill()
+            time.sleep(random.choice([0, 0, 0, 2.5]))
+            own_server.start()
+        marks = [len(lines) for lines in said]
+        def wrote(lines): return any(line.startswith('written') for line in lines)
+        def all_go_on(): return all(wrote(lines[mark:]) for lines, mark in zip(said, marks))
+        until(all_go_on, 'a client does not go on by itself')
     counts = dict.fromkeys(('written', 'refused', 'unknown'), 0)
     with Store(options) as store:
         for me, lines in enumerate(said):

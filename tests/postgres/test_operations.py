@@ -24,7 +24,7 @@ from .proxy import Proxy
 from .server import PostgresServer, unprivileged
 from .test_faults import (  # noqa: F401
     WRITES, Child, F, S, Store, address, ask, at_commit, bouncer, clients, options, own_server, proxy,
-    refused, swallow, until)
+    refused, swallow, until, writers)
 
 def named(options, name): return {**options, 'conninfo': f'{options["conninfo"]} application_name={name}'}
 
@@ -272,23 +272,11 @@ def use_at_once(store, number):
 @pytest.mark.rounds(2, 20)
 def test_orderly_restarts_leave_nothing_unknown(options, own_server, rounds, figures):
     with Store(options): pass
-    children = [Child('write_on', {**options, 'timeout': 5}, f'{me}') for me in range(6)]
-    for child in children: child.ready()
-    said = [[] for _ in children]
-    readers = [threading.Thread(target=lambda child=child, lines=lines: lines.extend(iter(child.line, '')))
-               for child, lines in zip(children, said)]
-    for reader in readers: reader.start()
-    for child in children: child.go()
-    for _ in range(rounds):
-        marks = [len(lines) for lines in said]
-        until(lambda: all(len(lines) > mark + 20 for lines, mark in zip(said, marks)), 'a client does not go on')
-        own_server.restart()
-    for child in children: child.process.stdin.close()
-    for reader in readers: reader.join()
-    for child in children:
-        child.process.wait()
-        child.guard.cancel()
-        assert child.process.returncode == 0 and not child.complaint(), child.failure()
+    with writers(options, 6, timeout=5) as said:
+        for _ in range(rounds):
+            marks = [len(lines) for lines in said]
+            until(lambda: all(len(lines) > mark + 20 for lines, mark in zip(said, marks)), 'a client does not go on')
+            own_server.restart()
     words = [line.split()[0] for lines in said for line in lines]
     assert words.count('unknown') == 0 and words.count('written') > 0
     figures |= {'restarts': rounds, 'processes': 6, 'written': words.count('written'),
