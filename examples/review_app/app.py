@@ -103,10 +103,10 @@ def number_parameter(request: Request, name: str) -> int:
 
 # -- the list of sessions
 
-def home_page(request: Request, message: Any = None, status: int = 200, query: str | None = None, page: int | None = None) -> FtResponse:
+def home_page(request: Request, message: Any = None, status: int = 200) -> FtResponse:
     visitor = visitor_of(request)
-    query = parameter(request, "q") if query is None else query
-    listing = sessions.list_sessions(store, visitor, query, number_parameter(request, "n") if page is None else page)
+    query = parameter(request, "q")
+    listing = sessions.list_sessions(store, visitor, query, number_parameter(request, "n"))
     return FtResponse(html.home(listing, query, sessions.name_of(store, visitor), message), status_code=status)
 
 def at_home(route: Any) -> Any:
@@ -234,7 +234,7 @@ def show(request: Request):
     if step not in ("", *rv.STEPS): raise NotFoundError("There is no such step.")
     view = rv.read_view(store, visitor, session_id)
     document = find_document(request, parameter(request, "at") or view.at)
-    if number := number_parameter(request, "number"): document = find_document(request, document.address(number))
+    if number := number_parameter(request, "number"): document.at = document.address(number)
     rv.write_view(store, visitor, session_id, View(step or view.step, document.at))
     return html.session_page(Result(document, step or view.step), parameter(request, "only", rv.FILTERS))
 

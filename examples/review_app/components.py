@@ -14,8 +14,8 @@ from .review import Clause, Document, Result
 SAMPLES = ["LICENSE", "README.md", "CONTRIBUTING.md"]
 NOTHING = ""
 
-def full_page(title: str, *content: Any, message: Any = None) -> tuple[Any, ...]:
-    return Title(title), Header(A("← Sessions", href="/"), H1(title)), Main(notice_box(message), *content)
+def full_page(title: str, *content: Any) -> tuple[Any, ...]:
+    return Title(title), Header(A("← Sessions", href="/"), H1(title)), Main(notice_box(), *content)
 
 def notice_box(message: Any = None) -> Any: return Div(message, id="notice", role="alert")
 
@@ -214,7 +214,7 @@ def local_button(id: str, text: str, key: str) -> Any:
 def undo_button(name: str, label: Any, keys: str) -> Any:
     return Button(label, " ", Small("in all steps"), key_hint(keys), id=name, hx_post=name, aria_keyshortcuts=keys, data_name=name.title())
 
-def session_page(result: Result, only: str = "all", query: str = "") -> tuple[Any, ...]:
+def session_page(result: Result, only: str = "all") -> tuple[Any, ...]:
     document, step = result.document, result.step
     place, title, bar, ready, said, undo, redo, notice = around(result)
     buttons = [action_button(*button) for button in BUTTONS[step]]
@@ -224,7 +224,7 @@ def session_page(result: Result, only: str = "all", query: str = "") -> tuple[An
              for i, name in enumerate(rv.STEPS, 1)]
     return (Title(f"{document.label}: {step}"),
         Header(A("← Sessions", href="/"), title, name_box(document), Button("?", id="keys", aria_keyshortcuts="?", aria_label="Keys", data_name="This help"),
-               Nav(*steps, cls="steps", aria_label="Steps"), find_bar(document, step, query) if step != "export" else NOTHING,
+               Nav(*steps, cls="steps", aria_label="Steps"), find_bar(document, step) if step != "export" else NOTHING,
                Noscript(P("The buttons of this page need JavaScript, which is switched off."))),
         notice, Main(place, bar, ready, Div(*content(result, only), id="page")),
         Footer(P(Span("Saved.", id="state"), " ", said, cls="sign"), Div(*buttons, cls="actions"), Div(undo_button("undo", undo, "U Control+Z"),
@@ -236,7 +236,7 @@ def name_box(document: Document) -> Any:
                  dir="auto", aria_label="Name of this session", placeholder=rv.UNTITLED,
                  maxlength=rv.MAX_NAME, autocomplete="off")
 
-def find_bar(document: Document, step: str, query: str) -> Any:
+def find_bar(document: Document, step: str, query: str = "") -> Any:
     number = Input(type="number", name="number", id="number", min=1, max=document.clauses, required=True, aria_label="Number of a clause",
                    placeholder="No.", aria_keyshortcuts="G", data_name="Go to a clause")
     return Search(Form(Input(type="search", name="q", id="query", value=query, aria_label="Search in the text", placeholder="Search", aria_keyshortcuts="/",

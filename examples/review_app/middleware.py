@@ -106,8 +106,7 @@ def is_https(scope: Scope, headers: Headers) -> bool: return scope["scheme"] == 
 class Files:
     "The scripts and styles of the pages, read once. An address with the file's version is kept by browsers."
     def __init__(self, folder: Path) -> None:
-        self._files = {path.name: path for path in folder.iterdir() if path.suffix in TYPES}
-        self._data = {name: path.read_bytes() for name, path in self._files.items()}
+        self._data = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in TYPES}
         self._versions = {name: hashlib.sha256(data).hexdigest()[:16] for name, data in self._data.items()}
 
     def url(self, name: str) -> str: return f"/static/{name}?v={self._versions[name]}"

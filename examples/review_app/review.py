@@ -418,8 +418,9 @@ def click(store: WorkflowStateStore, flow_id: str, session_id: str, name: str, f
     document = Document(store, flow_id, session_id, form.at)
     if document.revision != form.revision: raise StaleSessionError(form.revision, document.revision)
     label, at = action.run(document, form)
-    changed = bool(label) and document.save(label)
-    return Result(Document(store, flow_id, session_id, at), form.step, label if changed else "")
+    if label and document.save(label): return Result(Document(store, flow_id, session_id, at), form.step, label)
+    document.at = document.find(at)
+    return Result(document, form.step)
 
 def undo_or_redo(store: WorkflowStateStore, flow_id: str, session_id: str, name: str, form: Form) -> Result:
     "Undo or redo one action, and go to the clause that it changed."
@@ -428,8 +429,7 @@ def undo_or_redo(store: WorkflowStateStore, flow_id: str, session_id: str, name:
     document = Document(store, flow_id, session_id, form.at)
     if not entries: return Result(document, form.step, f"Nothing to {name}")
     [entry] = entries
-    if number := re.search("[0-9,]+", entry.label):
-        document = Document(store, flow_id, session_id, document.address(int(number[0].replace(",", ""))))
+    if number := re.search("[0-9,]+", entry.label): document.at = document.address(int(number[0].replace(",", "")))
     return Result(document, step_showing(entry.label, form.step), f"{'Undone' if name == 'undo' else 'Redone'}: {entry.label}")
 
 def step_showing(label: str, step: str) -> str:

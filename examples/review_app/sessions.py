@@ -45,9 +45,18 @@ def own_flow(visitor: str) -> str: return f"review/{visitor}"
 def find_flow(store: WorkflowStateStore, visitor: str, session_id: str) -> str:
     "The flow of a session that the visitor may open: an own one, or one that its owner has shared."
     if store.session_exists(own_flow(visitor), session_id): return own_flow(visitor)
+    return shared_flow(store, visitor, session_id)
+
+def shared_flow(store: WorkflowStateStore, visitor: str, session_id: str) -> str:
+    "The flow of a session of somebody else, who has shared it with the visitor."
     access = store.get_state("shared", session_id)
     if visitor not in access.get("people", {}): raise NotFoundError("There is no such session.")
     return own_flow(access["owner"])
+
+def find_summary(store: WorkflowStateStore, flow_id: str, session_id: str) -> SessionSummary:
+    summary = store.get_session_summary(flow_id, session_id)
+    if summary is None or is_deleted(summary): raise NotFoundError("There is no such session.")
+    return summary
 
 # -- the list
 
@@ -74,9 +83,8 @@ def shared_with(store: WorkflowStateStore, visitor: str) -> list[SessionSummary]
     "The sessions of others that the visitor may open, without deleted ones."
     found = []
     for session_id in store.get_state("visitors", visitor, keys=["shared"]).get("shared", {}):
-        with suppress(NotFoundError):  # no longer shared
-            summary = store.get_session_summary(find_flow(store, visitor, session_id), session_id)
-            if summary and not is_deleted(summary): found.append(summary)
+        with suppress(NotFoundError):  # no longer shared, or deleted
+            found.append(find_summary(store, shared_flow(store, visitor, session_id), session_id))
     return found
 
 def check_room(store: WorkflowStateStore, visitor: str, new_bytes: int) -> None:
@@ -94,8 +102,7 @@ def start(store: WorkflowStateStore, visitor: str, name: str, data: bytes) -> st
 def copy(store: WorkflowStateStore, visitor: str, session_id: str) -> str:
     "Copy a session, also one of somebody else, to the visitor's own. The copy has no undo."
     flow_id = find_flow(store, visitor, session_id)
-    summary = store.get_session_summary(flow_id, session_id)
-    if summary is None or is_deleted(summary): raise NotFoundError("There is no such session.")
+    summary = find_summary(store, flow_id, session_id)
     check_room(store, visitor, summary.state_size_bytes)
     label = f"Copy of {summary.label or rv.UNTITLED}"[:rv.MAX_NAME]
     return store.copy_session(flow_id, session_id, to_flow_id=own_flow(visitor), label=label)

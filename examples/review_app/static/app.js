@@ -171,7 +171,6 @@ function showCurrent() {
 }
 on("htmx:beforeSwap", () => { focusWasInside ||= find("page").contains(document.activeElement); });
 on("htmx:afterSettle", event => {
-  showTimes();
   if (event.detail.elt.dataset.box !== undefined) return;
   if (focusWasInside && document.activeElement === document.body) current()?.focus({ preventScroll: true });
   focusWasInside = false;
