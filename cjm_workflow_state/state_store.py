@@ -32,7 +32,7 @@ from contextlib import closing, contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache, partial, wraps
+from functools import cached_property, lru_cache, partial, wraps
 from importlib import import_module
 from itertools import accumulate, chain, count, islice
 from operator import itemgetter
@@ -143,7 +143,7 @@ def _session_html(session: SessionSnapshot) -> str:
     parts = [_tree_html("state", session.state)]
     parts += [_tree_html(f"step {step}", value) for step, value in session._steps.items()]
     for scope, history in session._histories.items():
-        of_step = f" of {cell(json.loads(scope)[len(_STEP_PREFIX):])}" if scope else ""
+        of_step = f" of {cell(_step_id(scope))}" if scope else ""
         for name, entries in ("undo", history.undo), ("redo", history.redo):
             labels = " ← ".join(cell(entry.label, 60) for entry in entries[:5])
             if entries: parts.append(f"<div>{name}{of_step}: {labels}</div>")
@@ -441,9 +441,9 @@ def _check_keys(argument: str, keys: Any) -> list[str]:
         names[_dump_key(key)] = None
     return list(names)
 
-def _check_disjoint(updated: Collection[str], removed: list[str]) -> None:
-    both = [json.loads(name) for name in removed if name in updated]
-    if both: raise ValueError(f"keys must not be in both updates and remove: {', '.join(map(repr, both))}")
+def _check_disjoint(where: str, first: Collection[str], second: Iterable[str]) -> None:
+    both = [json.loads(name) for name in second if name in first]
+    if both: raise ValueError(f"keys must not be in both {where}: {', '.join(map(repr, both))}")
 
 def _checked_count(argument: str, value: Any, minimum: int) -> int:
     "`value`, or a smaller number that makes no difference if a database could not store it."
@@ -482,6 +482,8 @@ def _step_scope(step_id: str) -> _Path:
         f"step_id {step_id!r} begins with {_STEP_PREFIX!r}, which get_state adds before the id of each step: "
         f"did you mean {step_id[len(_STEP_PREFIX):]!r}?", RuntimeWarning, stacklevel=3)
     return (_dump_key(_STEP_PREFIX + step_id),)
+
+def _step_id(scope: str) -> str: return str(json.loads(scope)[len(_STEP_PREFIX):])
 
 def _is_step(key: str) -> bool:
     "Whether a JSON text is the key of a step; `_step_` alone names no step."
@@ -576,11 +578,14 @@ def _check_metadata_size(argument: str, texts: dict[str, str]) -> None:
     if size > _MAX_METADATA_BYTES: raise ValueError(
         f"{argument} can have {_MAX_METADATA_BYTES:,} bytes of JSON in all, not {size:,}: use the state for more")
 
+def _digest(text: str) -> bytes:
+    # Imported here: it loads OpenSSL, which takes a third of the time to import this module
+    from hashlib import sha256
+    return sha256(text.encode(), usedforsecurity=False).digest()[:16]
+
 def _metadata_term(flow_id: str, key: str, value: str) -> bytes:
     "The value by which the index finds a key and its value; both are JSON texts."
-    # Imported here for the same reason as in `_fingerprint`
-    from hashlib import sha256
-    return sha256(f"[{_dumps(flow_id)},{key},{value}]".encode(), usedforsecurity=False).digest()[:16]
+    return _digest(f"[{_dumps(flow_id)},{key},{value}]")
 
 # %% ../nbs/state_store.ipynb #split
 _scan_value: Callable[[str, int], tuple[Any, int]] = getattr(json.JSONDecoder(), "scan_once")  # functions of C, which
@@ -608,10 +613,7 @@ def _fingerprint(
 ) -> Optional[str]: # `None` for `GONE`
     if part is GONE: return None
     text = _tree_text(part)
-    if len(text) <= 64: return text
-    # Imported here: it loads OpenSSL, which takes a third of the time to import this module
-    from hashlib import sha256
-    return "#" + sha256(text.encode(), usedforsecurity=False).hexdigest()[:32]
+    return text if len(text) <= 64 else "#" + _digest(text).hex()
 
 # %% ../nbs/state_store.ipynb #action
 _MAX_ACTION_BYTES = 2 ** 26
@@ -814,13 +816,12 @@ CREATE TABLE workflow_value (
 """
 
 # %% ../nbs/state_store.ipynb #order-index
-def _parent(table: str = "") -> str:
-    "SQL for the scope of a row with one or two keys: '' for the session's, else the step's key."
-    return f"CASE WHEN {table}k2 = '' THEN '' ELSE {table}k1 END"
+# The scope of a row with one or two keys: '' for the session's, else the step's key
+_PARENT = "CASE WHEN k2 = '' THEN '' ELSE k1 END"
 
-_ORDER_INDEX = """
+_ORDER_INDEX = f"""
 CREATE INDEX workflow_value_order             -- the keys of the state, and those of a step, in their order
-    ON workflow_value (session, CASE WHEN k2 = '' THEN '' ELSE k1 END, position) WHERE length(k3) = 0;
+    ON workflow_value (session, {_PARENT}, position) WHERE length(k3) = 0;
 """
 
 # %% ../nbs/state_store.ipynb #undo-table
@@ -978,10 +979,9 @@ _MIN_TIME, _MAX_TIME = -62_135_596_800_000_000, 253_402_300_799_999_999
 # Microseconds by which the latest change may be ahead of the clock
 _MAX_LEAD = 3_600_000_000
 
-def _next_time(latest: Optional[int] = None) -> int:
-    "Microseconds since 1970, UTC; later than `latest`, unless that is more than an hour ahead of the clock."
-    now = time.time_ns() // 1000
-    return now if latest is None or latest > now + _MAX_LEAD else max(now, latest + 1)
+def _now() -> int:
+    "Microseconds since 1970, UTC."
+    return time.time_ns() // 1000
 
 # %% ../nbs/state_store.ipynb #engine-protocol
 class _Engine(Protocol):
@@ -1210,7 +1210,7 @@ def _migrate_session(
     _check_types({"current_step": _OPTIONAL_TEXT, "label": _OPTIONAL_TEXT}, [(step, label)])
     texts = _flatten_state("state_json", _old_state(state, ids, notes), ())
     times = [_parse_time(created), _parse_time(updated)]
-    known = [time for time in times if time is not None] or [_next_time()]
+    known = [time for time in times if time is not None] or [_now()]
     [[session]] = con.execute("""
         INSERT INTO workflow_session (flow_id, session_id, label, current_step, created, updated, revision, state_size)
         VALUES (?, ?, ?, ?, ?, ?, 1, ?) RETURNING id""", (
@@ -1551,7 +1551,9 @@ class _ForkRegistry:
         self.inherited: dict[str, list[Any]] = {}
         self.paused: list[tuple[Any, Any]] = []
         if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-            os.register_at_fork(before=self.before, after_in_parent=self.in_parent, after_in_child=self.in_child)
+            os.register_at_fork(
+                before=self.before, after_in_parent=partial(self.resume, in_child=False),
+                after_in_child=partial(self.resume, in_child=True))
 
     def add(self, engine: Any) -> None:
         with self.registering: self.engines.add(engine)
@@ -1559,9 +1561,6 @@ class _ForkRegistry:
     def before(self) -> None:
         self.registering.acquire()
         for engine in list(self.engines): self.paused.append((engine, engine.pause()))
-
-    def in_parent(self) -> None: self.resume(in_child=False)
-    def in_child(self) -> None: self.resume(in_child=True)
 
     def resume(self, in_child: bool) -> None:
         for engine, pause in self.paused: engine.resume(pause, in_child)
@@ -1772,8 +1771,7 @@ class _SQLite:
 
     def abandon(self) -> None:
         "This is a forked child, and its parent's connections are in use: using or closing them would harm the parent."
-        _forks.inherited.setdefault(self.name, []).append(self.observer.free)
-        _forks.inherited.setdefault(self.name, []).append((self.writer, self.readers.free))
+        _forks.inherited.setdefault(self.name, []).append((self.writer, self.readers.free, self.observer.free))
         _close_all(self.guard.descriptors)
         # To unlock the file would take the lock from the parent
         _close_all(self.process_lock.descriptors)
@@ -1788,14 +1786,14 @@ class _SQLite:
         return status.st_dev, status.st_ino
 
     def creation_time(self, connection: Any, flow_id: Optional[str] = None) -> int:
-        now = _next_time()
+        now = _now()
         if flow_id is None: return now
         sql = "SELECT max(updated) FROM workflow_session WHERE flow_id = ? AND updated BETWEEN ? AND ?"
         [[latest]] = connection.execute(sql, (flow_id, _MIN_TIME, now + _MAX_LEAD)).fetchall()
         return max(now, int(latest or 0) + 1)
 
     def change_time(self, connection: Any, flow_id: str, latest: Any) -> int:
-        now = _next_time()
+        now = _now()
         if type(latest) is int and latest <= now + _MAX_LEAD: return max(now, latest + 1)
         # The latest time is damaged, or far ahead
         return self.creation_time(connection, flow_id)
@@ -2011,8 +2009,8 @@ class _ServerErrorContext(_ErrorContext):
     # Asks the server which rights the user lacks
     missing_rights: Callable[[], str] = staticmethod(lambda: "")
 
-    def __init__(self, conninfo: str, schema: str, timeout: float) -> None:
-        psycopg, self.schema, self.timeout = _driver().psycopg, schema, timeout
+    def __init__(self, conninfo: str, schema: str) -> None:
+        psycopg, self.schema = _driver().psycopg, schema
         try: given = psycopg.conninfo.conninfo_to_dict(conninfo)
         except psycopg.Error: raise ValueError(  # without psycopg's text, which would show the password
             "invalid conninfo: use postgresql://user:password@host/database with options that PostgreSQL knows, and "
@@ -2419,7 +2417,7 @@ class _Postgres:
         max_size: int, # Connections at most
         prepare: bool # Whether the server keeps prepared statements
     ) -> None:
-        self.errors = _ServerErrorContext(conninfo, schema, timeout)
+        self.errors = _ServerErrorContext(conninfo, schema)
         self.conninfo, self.schema, self.quoted = conninfo, schema, '"' + schema.replace('"', '""') + '"'
         self.timeout, self.synchronous, self.prepare, self.driver = timeout, synchronous, prepare, self.errors.driver
         self.pool = _Pool(self.connect, max_size, timeout)
@@ -2667,7 +2665,7 @@ def _find_sql(next_time: str, in_step: bool, names: Optional[int]) -> str:
     where = " WHERE flow_id = ? AND session_id = ?"
     if names == 0: return f"{columns}NULL FROM workflow_session s{where}"
     rows = "k1, k2, k3, position, value FROM workflow_session s LEFT JOIN workflow_value v ON v.session = s.id"
-    return _rows_sql(columns + rows, in_step, names, where)
+    return _rows_sql(columns + rows, in_step, names, where)  # a session without rows is found too
 
 # %% ../nbs/state_store.ipynb #undo-statements
 _NEWEST_UNDO = f"""
@@ -2676,9 +2674,10 @@ SELECT seq, CASE WHEN undo_group = ? AND NOT EXISTS (  -- an undone action ends 
     (SELECT max(seq) FROM workflow_undo r WHERE r.session = u.session AND r.scope = u.scope)
 FROM workflow_undo u WHERE session = {_SESSION_ID} AND scope = ? AND undone = 0 ORDER BY seq DESC LIMIT 1"""
 _DELETE_UNDO = "DELETE FROM workflow_undo WHERE session = ? AND scope = ?"
-_UPSERT_UNDO = """
+_INSERT_UNDO = """
 INSERT INTO workflow_undo (session, scope, seq, undone, label, undo_group, created, keys, size, entry)
-VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_UPSERT_UNDO = _INSERT_UNDO + """
 ON CONFLICT (session, scope, seq) DO UPDATE SET label = excluded.label, created = excluded.created,
     keys = excluded.keys, size = excluded.size, entry = excluded.entry"""
 _UPDATE_UNDO = """
@@ -2713,7 +2712,7 @@ SELECT ?, k1, k2, k3, 256 * row_number() OVER (ORDER BY position), value FROM wo
 
 # %% ../nbs/state_store.ipynb #order-statements
 _ORDER_COLUMNS = "SELECT k1, k2, k3, position, '' AS value FROM workflow_value"
-_IN_SCOPE = f"session = ? AND {_parent()} = ? AND length(k3) = 0"
+_IN_SCOPE = f"session = ? AND {_PARENT} = ? AND length(k3) = 0"
 _SELECT_ORDER = f"{_ORDER_COLUMNS} WHERE {_IN_SCOPE}"
 _SELECT_ENDS = f"""
 SELECT * FROM ({_ORDER_COLUMNS} WHERE {_IN_SCOPE} ORDER BY position LIMIT ?) AS first UNION ALL
@@ -2744,8 +2743,7 @@ class _ConflictChoice(NamedTuple):
         if isinstance(force, bool) and isinstance(keep, bool): return cls(force, keep)
         choice = cls(_checked_choice("force", force), _checked_choice("keep", keep))
         lists = [set[str]() if isinstance(one, bool) else {*one} for one in choice]
-        both = [json.loads(key) for key in sorted(set.intersection(*lists))]
-        if both: raise ValueError(f"keys must not be in both force and keep: {', '.join(map(repr, both))}")
+        _check_disjoint("force and keep", lists[0], sorted(lists[1]))
         return choice
 
     def of(self, keys: Collection[str]) -> str:
@@ -2868,11 +2866,8 @@ class _Transaction:
     def check_found(self, ids: tuple[str, str], revision: int, create: bool) -> None:
         if create and not revision and not self.options.create:
             raise LookupError(f"flow {ids[0]!r} has no session {ids[1]!r}, and create=False")
-        self.check_revision(revision)
-
-    def check_revision(self, actual: int) -> None:
         expected = self.options.expected_revision
-        if expected is not None and expected != actual: raise StaleSessionError(expected, actual)
+        if expected is not None and expected != revision: raise StaleSessionError(expected, revision)
 
     def bump(self, growth: int = 0, **columns: Any) -> None:
         "Increment the revision, add to the state's size, and set columns of the session."
@@ -3004,12 +2999,13 @@ class _Transaction:
             return
         [(seq, newest, last)] = self.undo_rows or [(0, None, 1)]
         read(_check_types, {"seq": int}, [(last,)])
+        # The new entry takes the number of the next redo entry
         if last > seq: self.execute(_DELETE_UNDO + " AND seq > ?", *here, seq)
         merged = self.merge(self.unpack(newest), old, new) if newest else None
         action, seq = (action, seq + 1) if merged is None else (merged, seq)
         if action.fields:
             data = action.pack()
-            self.execute(_UPSERT_UNDO, *here, seq, options.undo_label, options.undo_group, self.session.now,
+            self.execute(_UPSERT_UNDO, *here, seq, 0, options.undo_label, options.undo_group, self.session.now,
                          action.keys(options.scope), len(data), data)
         else:  # the two cancel out
             self.execute(_DELETE_UNDO + " AND seq = ?", *here, seq)
@@ -3179,7 +3175,6 @@ def _load_keys(keys: str) -> list[str]: return [key + "" for key in json.loads(k
 
 def _undo_history_from(found: Sequence[tuple[int, str, str, str, int]]) -> UndoHistory:
     "From undone, label, time, keys and number of the entries of one scope, oldest first."
-    _check_types(_ENTRY_TYPES, found)
     for undone, *_ in found:
         if undone not in (0, 1): raise ValueError(f"undone is {undone}")
     entries = [(undone, UndoEntry(label, created, _load_keys(keys))) for undone, label, created, keys, _ in found]
@@ -3390,6 +3385,9 @@ def _list_order(step_key: str, order_by: str, descending: bool) -> _ListOrder:
     return _ListOrder(column, descending, index, nullable, f"{column} {direction}{nulls}, id {direction}")
 
 # %% ../nbs/state_store.ipynb #filters
+def _joined(separator: str, parts: Sequence[_Sql]) -> _Sql:
+    return separator.join(sql for sql, _ in parts), tuple(chain.from_iterable(given for _, given in parts))
+
 class _Filters(NamedTuple):
     "The filters of a list of sessions."
     flow_id: str
@@ -3406,8 +3404,8 @@ class _Filters(NamedTuple):
             tests.append((f"current_step IN ({_placeholders(len(self.steps))})", tuple(self.steps)))
         if self.label is not None: tests.append((db.CONTAINS, (self.label,)))
         if not tests: return "", ()
-        values = tuple(value for _, given in tests for value in given)
-        return f" AND CASE WHEN {' AND '.join(sql for sql, _ in tests)} THEN true ELSE false END", values
+        sql, values = _joined(" AND ", tests)
+        return f" AND CASE WHEN {sql} THEN true ELSE false END", values
 
     def starts(self, db: _Engine) -> list[tuple[_Sql, _Filters]]:
         "Statements for the ids of the sessions that one filter matches, each with the filters that are left to check."
@@ -3441,25 +3439,24 @@ class _Listing:
     filters: _Filters
     order: _ListOrder
 
+    @cached_property
+    def starts(self) -> list[tuple[_Sql, _Filters]]: return self.filters.starts(self.db)
+
     def rows(self, limit: Optional[int], offset: int, after: Optional[tuple[Any, int]]) -> list[Any]:
         "Columns, metadata, sort value and id of the sessions of a page."
-        starts = self.filters.starts(self.db)
-        if not starts: return self.walk(limit, offset, after)
-        number, few = self.rarest(starts, _FEW)
+        if not self.starts: return self.walk(limit, offset, after)
+        number, few = self.rarest(_FEW)
         if not few and limit is not None and self.order.index_name:
             if self.order.nullable: return self.walk(limit, offset, after)
             found = self.walk(limit, offset, after, most=_WALK)
             if len(found) == limit: return found
-            number, _ = self.rarest(starts, 50 * _FEW)
-        return self.fetch(starts[number], limit, offset, after)
+            number, _ = self.rarest(50 * _FEW)
+        return self.fetch(self.starts[number], limit, offset, after)
 
     def count(self) -> int:
-        starts = self.filters.starts(self.db)
         sql, values = "SELECT count(*) FROM workflow_session WHERE flow_id = ?", (self.filters.flow_id,)
-        if starts:
-            start = starts[self.rarest(starts, 50 * _FEW)[0]]
-            found, given = self.found(start)
-            rest, more = start[1]._replace(terms=()).condition(self.db)
+        if self.starts:
+            (found, given), (rest, more) = self.found(self.starts[self.rarest(50 * _FEW)[0]])
             sql, values = f"{found} SELECT count(*) FROM found", given
             if rest: sql, values = f"{sql} CROSS JOIN workflow_session s WHERE s.id = found.session{rest}", given + more
         [[[number]]] = self.read((sql, values))
@@ -3467,31 +3464,31 @@ class _Listing:
 
     def read(self, *statements: _Sql) -> list[list[Any]]:
         "The rows of each statement."
-        if not self.db.PLANNER or not self.filters.starts(self.db):
-            return self.db.read_all(*statements)
+        if not self.db.PLANNER or not self.starts: return self.db.read_all(*statements)
         return self.db.read_all((self.db.PLANNER, ()), *statements)[1:]
 
-    def rarest(self, starts: list[tuple[_Sql, _Filters]], most: int) -> tuple[int, bool]:
+    def rarest(self, most: int) -> tuple[int, bool]:
         "The filter to start with, and whether it matches fewer sessions than `most`."
-        if len(starts) == 1 and (most > _FEW or starts[0][1].label != self.filters.label): return 0, False
-        counts = ", ".join(f"(SELECT count(*) FROM ({sql} LIMIT {most}) AS few{n})"
-                           for n, ((sql, _), _) in enumerate(starts))
-        [[found]] = self.read((f"SELECT {counts}", tuple(value for (_, given), _ in starts for value in given)))
+        if len(self.starts) == 1 and (most > _FEW or self.starts[0][1].label != self.filters.label): return 0, False
+        counts, values = _joined(", ", [
+            (f"(SELECT count(*) FROM ({sql} LIMIT {most}) AS few{n})", given)
+            for n, ((sql, given), _) in enumerate(self.starts)])
+        [[found]] = self.read((f"SELECT {counts}", values))
         return found.index(min(found)), min(found) < most
 
-    def found(self, start: tuple[_Sql, _Filters]) -> _Sql:
-        "The sessions that all terms match, from the index alone."
+    def found(self, start: tuple[_Sql, _Filters]) -> tuple[_Sql, _Sql]:
+        "The sessions that all terms match, from the index alone; and the condition for the filters that are left."
         (sql, values), rest = start
         others = " AND ".join([
             "EXISTS (SELECT 1 FROM workflow_metadata m WHERE m.term = ? AND m.session = d.session)"] * len(rest.terms))
         where = f" WHERE {others}" if others else ""
-        return f"WITH found AS MATERIALIZED (SELECT session FROM ({sql}) AS d{where})", (*values, *rest.terms)
+        matching = f"WITH found AS MATERIALIZED (SELECT session FROM ({sql}) AS d{where})", (*values, *rest.terms)
+        return matching, rest._replace(terms=()).condition(self.db)
 
     def fetch(self, start: tuple[_Sql, _Filters], *page: Any) -> list[Any]:
         "Fetch all sessions of a start, and sort those that the other filters match."
         limit, offset, after = page
-        found, given = self.found(start)
-        rest, more = start[1]._replace(terms=()).condition(self.db)
+        (found, given), (rest, more) = self.found(start)
         source = f"found CROSS JOIN workflow_session s WHERE s.id = found.session AND flow_id = ?{rest}"
         sql, values = self.page((source, (self.filters.flow_id, *more)), limit, offset, self.beyond(after))
         return self.read((f"{found} {sql}", given + values))[0]
@@ -3521,9 +3518,8 @@ class _Listing:
     def beyond(self, after: Optional[tuple[Any, int]]) -> _Sql:
         "One condition for the sessions after the cursor."
         if not after: return "", ()
-        ranges = self.order.ranges_after(*after)
-        values = tuple(value for _, given in ranges for value in given)
-        return f"({' OR '.join(sql for sql, _ in ranges)})", values
+        sql, values = _joined(" OR ", self.order.ranges_after(*after))
+        return f"({sql})", values
 
     def page(self, source: _Sql, limit: Optional[int], offset: int, beyond: _Sql, is_sorted: object = False) -> _Sql:
         "A part of the sessions of `source`. If they must be sorted first, only then is the metadata read."
@@ -3681,7 +3677,7 @@ def _copy_rows(tx: sqlite3.Connection, src: Path, columns: dict[str, str]) -> No
 
 def _seconds_since_2020() -> int:
     "Above the revisions of deleted sessions, which the file no longer has: nobody writes once a second for years."
-    return min(_next_time() // 1_000_000 - 1_577_836_800, _MAX_REVISION // 2)
+    return min(_now() // 1_000_000 - 1_577_836_800, _MAX_REVISION // 2)
 
 def _source_uri(src: Path) -> str: return f"{src.as_uri()}?immutable=1"  # creates no log, in a read-only folder too
 
@@ -3774,19 +3770,19 @@ def _out_of_range(least: int, most: int, **numbers: Any) -> Iterator[str]:
         if isinstance(number, int) and not least <= number <= most: yield f"{column} is {number}, which is out of range"
 
 # %% ../nbs/state_store.ipynb #value-problems
-def _failure(errors: _ErrorContext, check: Callable[..., object], *stored: Any) -> Optional[str]:
-    "Why `check` refuses what is stored; `None` if it does not."
+def _failure(errors: _ErrorContext, check: Callable[..., object], *stored: Any) -> list[str]:
+    "Why `check` refuses what is stored; nothing if it does not."
     try: errors.read_stored(check, *stored)
-    except errors.driver.DatabaseError as error: return str(error.__cause__)
-    return None
+    except errors.driver.DatabaseError as error: return [str(error.__cause__)]
+    return []
 
 def _value_problems(errors: _ErrorContext, found: list[Any], size: Any, revision: Any) -> Iterator[str]:
     rows: _Rows = {}
     for row in found:
         name = _truncate(".".join(str(key) for key in row[:3] if key != ""))
-        wrong = [*_wrong_types(_VALUE_TYPES, row)] or [*filter(None, [_failure(errors, _check_value, *row)])]
-        for what in wrong: yield f"value {name}: {what}"
-        if not any(_wrong_types(_VALUE_TYPES, row)): rows.update(_rows_from([row], (), None))
+        wrong_types = [*_wrong_types(_VALUE_TYPES, row)]
+        for what in wrong_types or _failure(errors, _check_value, *row): yield f"value {name}: {what}"
+        if not wrong_types: rows.update(_rows_from([row], (), None))
     if len(rows) < len(found): return  # what follows needs all of them
     yield from _layout_problems(rows, revision)
     actual = sum(_row_size(path, text) for path, (_, text) in rows.items())
@@ -3823,7 +3819,7 @@ def _undo_problems(errors: _ErrorContext, undo: list[Any]) -> Iterator[str]:
     for row in undo:
         scope, seq, undone, label, _, created, _, _, _ = row
         wrong = chain(_wrong_types(_UNDO_TYPES, row), _out_of_range(_MIN_TIME, _MAX_TIME, created=created))
-        for what in [*wrong] or filter(None, [_failure(errors, _entry_action, row)]):
+        for what in [*wrong] or _failure(errors, _entry_action, row):
             yield f"undo entry {_truncate(label)!r}: {what}"
         if isinstance(seq, int) and isinstance(undone, int): scopes.setdefault(scope, []).append((seq, undone))
     for scope, entries in scopes.items():
@@ -3853,7 +3849,7 @@ def _entry_action(row: Sequence[Any]) -> _Action:
 def _metadata_problems(errors: _ErrorContext, flow_id: Any, found: list[Any]) -> Iterator[str]:
     for row in found:
         wrong = [*_wrong_types(_METADATA_TYPES, row)]
-        for what in wrong or filter(None, [_failure(errors, _check_metadata, flow_id, *row)]):
+        for what in wrong or _failure(errors, _check_metadata, flow_id, *row):
             yield f"metadata key {_truncate(row[1])}: {what}"
     keys = [row[1] for row in found]
     if len({*keys}) < len(keys): yield "a key of the metadata is stored twice"
@@ -3982,6 +3978,17 @@ class WorkflowStateStore:
         self._watcher = _Watcher(db)
         self._finalizer = weakref.finalize(self, db.close_idle)
 
+    def _open(self) -> None:
+        "Start with an engine of the options; also after the store was unpickled in another process."
+        raise NotImplementedError
+
+    def __getstate__(self) -> Dict[str, Any]:
+        return {**vars(self), "_db": None, "_encode": None, "_finalizer": None, "_watcher": None}
+
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._open()
+
     # -- validation
 
     def _check(self, flow_id: Any, session_id: Any, options: Optional[_WriteOptions] = None, **texts: Any) -> None:
@@ -4080,7 +4087,7 @@ class WorkflowStateStore:
         scope = options.scope
         texts, removed = self._flatten_argument("updates", updates, scope), _check_keys("remove", remove)
         names = {path[len(scope)]: None for path in texts}
-        _check_disjoint(names, removed)
+        _check_disjoint("updates and remove", names, removed)
         if scope: texts, names = {scope: "{}", **texts}, {"": None, **names}
         with self._db.write((flow_id, session_id)) as connection:
             tx = self._transaction(connection, options)
@@ -4241,7 +4248,7 @@ class WorkflowStateStore:
         options = _WriteOptions(expected_revision=expected_revision)
         self._check(flow_id, session_id, options)
         texts, removed = _metadata_texts("updates", updates), _check_keys("remove", remove)
-        _check_disjoint(texts, removed)
+        _check_disjoint("updates and remove", texts, removed)
         with self._db.write((flow_id, session_id)) as connection:
             tx = self._transaction(connection, options)
             if not tx.find(flow_id, session_id): return
@@ -4574,7 +4581,9 @@ class WorkflowStateStore:
         found = self._db.read(f"""
             SELECT {self._entry_columns} FROM workflow_undo
             WHERE session = {_SESSION_ID} AND scope = ? ORDER BY seq""", flow_id, session_id, scope)
-        return self._db.errors.read_stored(_undo_history_from, found)
+        read = self._db.errors.read_stored
+        read(_check_types, _ENTRY_TYPES, found)
+        return read(_undo_history_from, found)
 
     # -- lists
 
@@ -4683,18 +4692,15 @@ class SQLiteWorkflowStateStore(WorkflowStateStore):
         _check_db_path(db_path)
         self._undo_limit = _checked_options(timeout, synchronous, max_undo_depth, max_undo_bytes, default)
         self.db_path = Path(db_path)
-        self._timeout, self._synchronous, self._default = timeout, synchronous, default
-        self._open(None if str(db_path) == ":memory:" else Path(os.path.realpath(db_path)))
+        self._default = default
+        self._options = None if str(db_path) == ":memory:" else Path(os.path.realpath(db_path)), timeout, synchronous
+        self._open()
 
-    def _open(self, path: Optional[Path]) -> None: self._start(_SQLite(path, self._timeout, self._synchronous))
+    def _open(self) -> None: self._start(_SQLite(*self._options))
 
     def __getstate__(self) -> Dict[str, Any]:
         if self._db.path is None: raise TypeError("an in-memory store can't be pickled: its data would stay behind")
-        return {**vars(self), "_db": self._db.path, "_finalizer": None, "_encode": None, "_watcher": None}
-
-    def __setstate__(self, state: Dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._open(state["_db"])
+        return super().__getstate__()
 
     def backup(self,
         dest: Union[str, "os.PathLike[str]"] # File to write; an existing file is replaced once the copy is complete
@@ -4756,19 +4762,12 @@ class PostgresWorkflowStateStore(WorkflowStateStore):
             setattr(self, name, getattr(db.driver, name))
         self._start(db)
 
-    def __getstate__(self) -> Dict[str, Any]:
-        return {**vars(self), "_db": None, "_encode": None, "_finalizer": None, "_watcher": None}
-
-    def __setstate__(self, state: Dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._open()
-
     def _check(self, flow_id: Any, session_id: Any, options: Optional[_WriteOptions] = None, **texts: Any) -> None:
         super()._check(flow_id, session_id, options, **texts)
         self._check_storable(flow_id=flow_id, session_id=session_id)
         if options is None: return
         self._check_storable(undo_label=options.undo_label, undo_group=options.undo_group)
-        if options.scope: self._check_storable(step_id=json.loads(options.scope[0])[len(_STEP_PREFIX):])
+        if options.scope: self._check_storable(step_id=_step_id(options.scope[0]))
 
     def _check_texts(self, **texts: Any) -> None:
         super()._check_texts(**texts)
@@ -4810,21 +4809,14 @@ class CopyCounts(NamedTuple):
     copied: int # Sessions that are new in the target
     present: int # Sessions that the target already had, with the same content
 
-_SELECT_SESSION = [
-    f"SELECT label, current_step, created, updated, revision, state_size {_WHERE_SESSION}",
-    f"SELECT k1, k2, k3, position, value FROM workflow_value WHERE session = {_SESSION_ID}",
-    f"""SELECT scope, seq, undone, label, undo_group, created, keys, size, entry
-        FROM workflow_undo WHERE session = {_SESSION_ID}""",
-    f"SELECT position, key, value, term FROM workflow_metadata WHERE session = {_SESSION_ID}"]
 _COPIED_TYPES: _Types = {
     column: _SESSION_TYPES[column]
     for column in ("label", "current_step", "created", "updated", "revision", "state_size")}
-_INSERT_UNDO = """
-INSERT INTO workflow_undo (session, scope, seq, undone, label, undo_group, created, keys, size, entry)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_SET_SESSION = """
-UPDATE workflow_session SET label = ?, current_step = ?, created = ?, updated = ?, revision = ?, state_size = ?
-WHERE id = ?"""
+_SELECT_SESSION = [
+    f"SELECT {', '.join(_COPIED_TYPES)} {_WHERE_SESSION}", _SELECT_ROWS + _SESSION_ID,
+    f"SELECT {', '.join(_UNDO_TYPES)} FROM workflow_undo WHERE session = {_SESSION_ID}",
+    f"SELECT {', '.join(_METADATA_TYPES)} FROM workflow_metadata WHERE session = {_SESSION_ID}"]
+_SET_SESSION = f"UPDATE workflow_session SET {', '.join(f'{column} = ?' for column in _COPIED_TYPES)} WHERE id = ?"
 
 def _read_session(store: WorkflowStateStore, *ids: str) -> list[list[Any]]:
     read = store._db.errors.read_stored
@@ -4865,6 +4857,17 @@ def _copy_session(source: WorkflowStateStore, target: WorkflowStateStore, flow_i
         tx.execute(_SET_SESSION, *columns[0], tx.session.id)
     return 1
 
+def _each_session(store: WorkflowStateStore, flow_id: Optional[str] = None) -> Iterator[tuple[str, str]]:
+    "The ids of all sessions, or of those of a flow, whatever is created or deleted meanwhile."
+    where, values = ("flow_id = ? AND ", (flow_id,)) if flow_id is not None else ("", ())
+    more = f"SELECT id, flow_id, session_id FROM workflow_session WHERE {where}id > ? ORDER BY id LIMIT 1000"
+    page: list[Any] = []
+    while page := store._db.read(more, *values, page[-1][0] if page else 0):
+        for _, flow, session in page: yield flow, session
+
+def _count_all(store: WorkflowStateStore) -> int:
+    return int(store._db.read("SELECT count(*) FROM workflow_session")[0][0])
+
 # %% ../nbs/state_store.ipynb #copy-store-public
 def copy_store(
     source: WorkflowStateStore, # Is read, one snapshot for each session
@@ -4882,14 +4885,10 @@ def copy_store(
             raise TypeError(f"{argument} must be a store, not {type(store).__name__}")
     if source._db.identity() == target._db.identity():
         raise ValueError(f"source and target are the same store: {target._db.errors.name}")
-    [[total]] = source._db.read("SELECT count(*) FROM workflow_session")
-    page: list[Any] = []
-    copied = done = 0
-    more = "SELECT id, flow_id, session_id FROM workflow_session WHERE id > ? ORDER BY id LIMIT 1000"
-    while page := source._db.read(more, page[-1][0] if page else 0):
-        for _, flow_id, session_id in page:
-            copied, done = copied + _copy_session(source, target, flow_id, session_id), done + 1
-            if progress: progress(done, max(done, total))
+    total, copied, done = _count_all(source), 0, 0
+    for done, ids in enumerate(_each_session(source), 1):
+        copied += _copy_session(source, target, *ids)
+        if progress: progress(done, max(done, total))
     return CopyCounts(copied, done - copied)
 
 # %% ../nbs/state_store.ipynb #coroutine-methods
@@ -5124,7 +5123,7 @@ def _session_record(store: WorkflowStateStore, flow_id: str, session_id: str) ->
     session = store.get_session(flow_id, session_id)
     if not session: return None
     names = "flow_id", "session_id", "label", "current_step", "metadata"
-    record = {name: getattr(session, name) for name in names if hasattr(session, name)}
+    record = {name: getattr(session, name) for name in names}
     return {**record, "state": session.state, "steps": session._steps}
 
 def _summary_record(session: SessionSummary) -> Dict[str, Any]:
@@ -5132,17 +5131,9 @@ def _summary_record(session: SessionSummary) -> Dict[str, Any]:
 
 def _undo_record(session: SessionSnapshot) -> List[Dict[str, Any]]:
     "The undo lists of a session, the session's own first."
-    return [{"step": json.loads(scope)[len(_STEP_PREFIX):] if scope else None,
+    return [{"step": _step_id(scope) if scope else None,
              "undo": [vars(entry) for entry in history.undo], "redo": [vars(entry) for entry in history.redo]}
             for scope, history in sorted(session._histories.items())]
-
-def _each_session(store: WorkflowStateStore, flow_id: Optional[str] = None) -> Iterator[tuple[str, str]]:
-    "The ids of all sessions, or of those of a flow, whatever is created or deleted meanwhile."
-    where, values = ("flow_id = ? AND ", (flow_id,)) if flow_id is not None else ("", ())
-    more = f"SELECT id, flow_id, session_id FROM workflow_session WHERE {where}id > ? ORDER BY id LIMIT 1000"
-    page: list[Any] = []
-    while page := store._db.read(more, *values, page[-1][0] if page else 0):
-        for _, flow, session in page: yield flow, session
 
 def _read_record(line: str) -> Dict[str, Any]:
     record = json.loads(line)
@@ -5163,7 +5154,7 @@ def _import_session(store: WorkflowStateStore, line: str) -> int:
             edit.label, edit.current_step = record["label"], record["current_step"]
             edit.state.update(record["state"])
             for step_id, state in record["steps"].items(): edit.step(step_id).update(state)
-            if record["metadata"]: getattr(edit, "metadata").update(record["metadata"])
+            if record["metadata"]: edit.metadata.update(record["metadata"])
     except StaleSessionError:
         existing = _session_record(store, *ids) or {}
         if {name: _encode(record[name]) for name in existing} == {name: _encode(existing[name]) for name in existing}:
@@ -5190,22 +5181,19 @@ def _progress(what: str, prints: bool = False) -> Iterator[Callable[[int, int], 
     finally:
         if terminal: print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
-def _report(args: Any, text: str, **values: Any) -> None:
+def _report(args: Any, *lines: str, **values: Any) -> None:
     "Print what a command has done, in words or as JSON."
-    print(_json_text(values) if args.json else _printable(text))
+    print(_json_text(values) if args.json else "\n".join(map(_printable, lines)))
 
 def _count(number: int, noun: str = "session") -> str: return f"{number:,} {noun}{'s' * (number != 1)}"
 
-def _count_all(store: WorkflowStateStore) -> int:
-    return int(store._db.read("SELECT count(*) FROM workflow_session")[0][0])
-
 # %% ../nbs/state_store.ipynb #shell-look
 def _sessions_command(args: Any) -> None:
-    filters = {"current_step": args.step, "label_contains": args.label, "metadata": dict(args.metadata) or None}
-    given: Dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
+    filters: Dict[str, Any] = {
+        "current_step": args.step, "label_contains": args.label, "metadata": dict(args.metadata) or None}
     with _open_database(args.database, args.schema) as store:
         flows = store.list_flows() if args.flow is None else [args.flow]
-        found = [one for flow in flows for one in store.list_sessions(flow, limit=args.limit, **given)]
+        found = [one for flow in flows for one in store.list_sessions(flow, limit=args.limit, **filters)]
     found.sort(key=lambda one: one.updated_at, reverse=True)
     if args.limit is not None: del found[args.limit:]
     if args.json: print(_json_text([_summary_record(one) for one in found]))
@@ -5214,9 +5202,8 @@ def _sessions_command(args: Any) -> None:
 def _print_table(summaries: List[SessionSummary]) -> None:
     rows = [("FLOW", "SESSION", "LABEL", "STEP", "UPDATED", "REVISION", "BYTES", "METADATA")]
     for one in summaries:
-        metadata = getattr(one, "metadata", {})
         cells = (one.flow_id, one.session_id, one.label or "", one.current_step or "", one.updated_at, one.revision,
-                 one.state_size_bytes, _encode(metadata) if metadata else "")
+                 one.state_size_bytes, _encode(one.metadata) if one.metadata else "")
         rows.append(tuple(_printable(cell) for cell in cells))  # type: ignore[arg-type]
     rows = [tuple(cell if len(cell) <= 60 else cell[:59] + "…" for cell in row) for row in rows]  # type: ignore[misc]
     widths = [max(map(len, column)) for column in zip(*rows)]
@@ -5273,7 +5260,7 @@ def _prune_command(args: Any) -> None:
     deleted = {}
     with _open_database(args.database, args.schema) as store, _progress("deleting") as progress:
         flows = store.list_flows() if args.flow is None else [args.flow]
-        latest = max(_next_time() - args.older_than // timedelta(microseconds=1), -2 ** 62)
+        latest = max(_now() - args.older_than // timedelta(microseconds=1), -2 ** 62)
         old = "SELECT count(*) FROM workflow_session WHERE flow_id = ? AND updated <= ?"
         for done, flow in enumerate(flows):
             progress(done, len(flows))
@@ -5282,8 +5269,7 @@ def _prune_command(args: Any) -> None:
     found = {flow: number for flow, number in deleted.items() if number}
     what = "would delete" if args.dry_run else "deleted"
     lines = [f"{what} {_count(number)} of flow {flow!r}" for flow, number in found.items()] or [f"{what} no sessions"]
-    if args.json: print(_json_text({"deleted": found, "dry_run": args.dry_run}))
-    else: print("\n".join(map(_printable, lines)))
+    _report(args, *lines, deleted=found, dry_run=args.dry_run)
 
 # %% ../nbs/state_store.ipynb #shell-lines
 def _export_command(args: Any) -> None:
