@@ -329,7 +329,7 @@ def _flatten(
     rows: dict[_Path, str] = {}
     for key, part in _by_key_text(value, ".".join(path)).items():
         rows.update(_flatten((*path, key), part, False, encode, levels - 1))
-    if split or len(rows) > len(value): return {path: "{}", **rows}
+    if split or len(rows) > len(value) or sum(map(len, rows.values())) > _MAX_WHOLE_BYTES: return {path: "{}", **rows}
     text = "{" + ",".join([f"{inner[-1]}:{text}" for inner, text in rows.items()]) + "}"
     return {path: text} if _fits(text) else {path: "{}", **rows}
 
@@ -592,7 +592,8 @@ _scan_value: Callable[[str, int], tuple[Any, int]] = getattr(json.JSONDecoder(),
 _scan_text: Callable[[str, int], tuple[str, int]] = getattr(json.decoder, "scanstring")        # typeshed doesn't know
 
 def _split_object(
-    part: Any # A part of a tree
+    part: Any, # A part of a tree
+    like: dict[str, str] = {} # Values that it probably has; to compare with them is faster than to parse
 ) -> Optional[_Tree]: # Its keys and the parts under them; `None` if it is not an object
     if not isinstance(part, str): return part if isinstance(part, dict) else None
     if not part.startswith("{"): return None
@@ -601,11 +602,25 @@ def _split_object(
     try:
         while part[start] != "}":
             colon = _scan_text(part, start + 1)[1]
-            end = _scan_value(part, colon + 1)[1]
-            parts[part[start:colon]] = part[colon + 1:end]
+            key = part[start:colon]
+            known = like.get(key)
+            if known and part.startswith(known, colon + 1) and part[colon + 1 + len(known)] in ",}":
+                end = colon + 1 + len(known)
+            else: end = _scan_value(part, colon + 1)[1]
+            parts[key] = part[colon + 1:end]
             start = end + (part[end] == ",")
     except StopIteration: raise ValueError(f"no JSON value at {colon + 1}") from None
     return parts
+
+def _splitter() -> Callable[[Any], Optional[_Tree]]:
+    "`_split_object` for texts most of whose values are those of the text before."
+    last: dict[str, str] = {}
+    def split(part: Any) -> Optional[_Tree]:
+        nonlocal last
+        parts = _split_object(part, last)
+        if parts and isinstance(part, str): last = parts
+        return parts
+    return split
 
 # %% ../nbs/state_store.ipynb #fingerprint
 def _fingerprint(
@@ -729,6 +744,16 @@ class _Content(NamedTuple):
         for step in sorted(steps): tree.setdefault(step, {})
         return cls(tree, {step for step in steps if (step,) in rows})
 
+    def open(self, paths: Iterable[_Path]) -> None:
+        "Split the texts above some fields in place; all that follows would split them again."
+        for path in paths:
+            tree = self.tree
+            for key in path[:-1]:
+                part = _split_object(tree.get(key))
+                if part is None: break
+                tree[key] = part
+                tree = part
+
     def existing(self) -> _Tree:
         "The tree without the steps that do not exist."
         return {key: part for key, part in self.tree.items() if not _is_step(key) or key in self.steps or part == ""}
@@ -744,22 +769,23 @@ class _Content(NamedTuple):
             else: parts = {(key,): part}
             # "": a sibling whose value was not loaded stays as it is
             for path, below in parts.items():
-                texts.update({path: ""} if below == "" else _flatten_text(path, _tree_text(below)))
+                texts.update({path: ""} if below == "" else _flatten_part(path, below))
         return _assign_positions(texts, old, unused)
 
-def _flatten_text(path: _Path, text: str) -> dict[_Path, str]:
-    "The rows that `_flatten` makes of the text's value."
-    parts = None if len(path) == len(_KEY_COLUMNS) or _fits(text) else _split_object(text)
+def _flatten_part(path: _Path, part: Any) -> dict[_Path, str]:
+    "The rows that `_flatten` makes of the value of a part of a tree."
+    text = _tree_text(part)
+    parts = None if len(path) == len(_KEY_COLUMNS) or _fits(text) else _split_object(part)
     if parts is None or len(parts) > _MAX_RECORD_KEYS: return {path: text}
     rows = {path: "{}"}
-    for key, part in parts.items(): rows.update(_flatten_text((*path, key), part))
+    for key, below in parts.items(): rows.update(_flatten_part((*path, key), below))
     return rows
 
 def _action_between(before: _Content, after: _Content) -> _Action:
     previous_key = dict(zip(before.tree, ["", *before.tree]))
     steps = {step: previous_key[step] if step in before.steps else None
              for step in before.tree if step in before.steps ^ after.steps}
-    fields = changed_fields(before.tree, after.tree, inside=_split_object)
+    fields = changed_fields(before.tree, after.tree, inside=_splitter())
     if () in fields:  # a step that does not exist has no place
         order = _changed_order(before.existing(), after.existing())
         fields = {path: field for path, field in fields.items() if path} | ({(): order} if order else {})
@@ -3040,6 +3066,7 @@ class _Transaction:
         old, new = {**old, **around}, {**new, **around}
         steps = _steps_of(old, new) | first.touched_steps
         before = _Content.of_rows(old, steps)
+        self.db.errors.read_stored(before.open, first.fields)
         unchanged = {path: field._replace(before=field.after) for path, field in first.fields.items()}
         read = self.db.errors.read_stored
         if read(_conflicting_paths, before, first._replace(fields=unchanged)): return None
@@ -3051,6 +3078,7 @@ class _Transaction:
         read = self.db.errors.read_stored
         old = self.load(actions)
         now = _Content.of_rows(old, set().union(*[action.touched_steps for action in actions]))
+        for action in actions: read(now.open, action.fields)
         dropped: list[int] = []
         for action, (seq, _, undone, label, *_) in zip(actions, self.undo_rows):
             kept = read(choice.fields_to_keep, now, action, self.options.scope, label)
