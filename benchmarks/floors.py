@@ -1,11 +1,17 @@
 """What calls cost as a multiple of the minimal raw sqlite3 and json code that does the same, side by side in one run.
 
-usage: python -m benchmarks.floors [--out FILE] [--rounds N] [--only TEXT]     needs nothing but the package"""
+usage: python -m benchmarks.floors [--record] [--rounds N] [--only TEXT]     needs nothing but the package
+
+`--record` puts the run into benchmarks/floors.json, beside those of other versions of Python, and with or without msgspec. The rows that
+compare with pycrdt need that package."""
 import argparse
 import gc
 import json
+import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -13,6 +19,7 @@ from time import perf_counter
 from typing import Any, NamedTuple, Optional
 
 from benchmarks.jobs import labels, nested, segments
+from benchmarks.report import HERE, table
 from benchmarks.run import machine
 from benchmarks.stores import FLOW, Fields
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore
@@ -123,6 +130,42 @@ def many_keys(store: SQLiteWorkflowStateStore, raw: Fields) -> Iterator[Row]:
             yield Row(f"{name} with {count:,} other keys (floor: with 100)", 1.3,
                       lambda i, call=call, many=many: call(many, i), lambda i, call=call: call(few, i))
 
+class SharedDocument:
+    "A document of pycrdt and a row for each update of it, as pycrdt-store keeps it."
+    def __init__(self, path: str, records: dict[str, Any]) -> None:
+        from pycrdt import Doc, Map
+        self.con = sqlite3.connect(path, isolation_level=None)
+        self.con.execute("PRAGMA journal_mode=WAL")
+        self.con.execute("PRAGMA synchronous=NORMAL")
+        self.con.execute("CREATE TABLE yupdates (path TEXT NOT NULL, yupdate BLOB, metadata BLOB, timestamp REAL NOT NULL)")
+        self.new: Callable[[], Any] = Doc
+        self.doc = Doc()
+        self.doc.observe(lambda event: self.con.execute("INSERT INTO yupdates VALUES ('doc', ?, x'', ?)", (event.update, time.time())))
+        self.doc["records"] = self.records = Map({name: Map(record) for name, record in records.items()})
+
+    def edit(self, name: str, i: int) -> None: self.records[name]["by"] = f"person {i}"
+
+    def load(self) -> Any:
+        doc = self.new()
+        for [update] in self.con.execute("SELECT yupdate FROM yupdates WHERE path = 'doc'"): doc.apply_update(update)
+        return doc.get("records", type=type(self.records)).to_py()
+
+def documents(store: SQLiteWorkflowStateStore, raw: Fields) -> Iterator[Row]:
+    if not find_spec("pycrdt"):
+        print("pycrdt is not installed: its rows are left out")
+        return
+    people = {f"record {i}": {**item, "by": ""} for i, item in enumerate(segments(150_000)[:700])}
+    [*names] = people
+    with TemporaryDirectory() as folder:
+        shared = SharedDocument(f"{folder}/doc.db", people)
+        store.update_step_state(FLOW, "doc", "records", people)
+        assert shared.load() == store.get_step_state(FLOW, "doc", "records")
+        yield Row("edit of one of 700 records (floor: pycrdt)", None,
+                  lambda i: store.update_step_state(FLOW, "doc", "records", {names[i % 700]: {**people[names[i % 700]], "by": f"person {i}"}}),
+                  lambda i: shared.edit(names[i % 700], i))
+        yield Row("load of 700 records (floor: pycrdt)", None, lambda i: store.get_step_state(FLOW, "doc", "records"), lambda i: shared.load())
+        shared.con.close()
+
 def timed(call: Call, i: int) -> float:
     start = perf_counter()
     call(i)
@@ -140,25 +183,42 @@ def measured(row: Row, rounds: int) -> tuple[float, float]:
         if not i % 2: store.append(timed(row.store, i))
     return median(store), median(floor)
 
+def environment() -> str:
+    if not find_spec("msgspec"): return f"Python {sys.version.split()[0]}"
+    import msgspec
+    return f"Python {sys.version.split()[0]}, msgspec {msgspec.__version__}"
+
+RECORD = HERE/"floors.json"
+def recorded() -> dict[str, Any]: return json.loads(RECORD.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+def ratios(runs: dict[str, Any]) -> str:
+    "A table of the recorded runs."
+    [first, *_] = runs.values()
+    rows = [[name, str(row["target"] or ""), f"{row['us']:,.0f}", f"{row['floor_us']:,.0f}",
+             *[f"{run[name]['us'] / run[name]['floor_us']:.2f}" if name in run else "" for run in runs.values()]] for name, row in first.items()]
+    return table(["call", "wanted", "µs", "floor, µs", *runs], rows)
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.floors", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.floors", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=300, help="calls of each kind at most")
     parser.add_argument("--only", default="", help="rows whose name contains this text")
-    parser.add_argument("--out", type=Path, help="write the results there as JSON")
+    parser.add_argument("--record", action="store_true", help="put the run into benchmarks/floors.json")
     args = parser.parse_args()
-    results: dict[str, Any] = {"python": sys.version.split()[0], "rows": []}
+    run: dict[str, Any] = {}
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        results["machine"] = machine(Path(folder))
+        here = machine(Path(folder))
         raw = Fields(f"{folder}/raw.db", "NORMAL")
         with SQLiteWorkflowStateStore(f"{folder}/wf.db", synchronous="NORMAL") as store:
-            for group in (saves, clicks, reads, many_keys):
+            for group in (saves, clicks, reads, many_keys, documents):
                 for row in group(store, raw):
                     if args.only not in row.name: continue
                     gc.collect()
                     took, floor = measured(row, args.rounds)
-                    results["rows"].append({"name": row.name, "us": took * 1e6, "floor_us": floor * 1e6, "target": row.target})
-                    print(f"{row.name:58} {took * 1e6:10,.0f} us  {took / floor:6.2f}x  target {row.target or '-'}", flush=True)
+                    run[row.name] = {"us": took * 1e6, "floor_us": floor * 1e6, "target": row.target}
+                    print(f"{row.name:62} {took * 1e6:10,.0f} us  {took / floor:6.2f}x  target {row.target or '-'}", flush=True)
         raw.con.close()
-    if args.out: args.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if not args.record: return
+    runs = recorded()["runs"] if RECORD.exists() else {}
+    RECORD.write_text(json.dumps({"machine": here, "runs": {**runs, environment(): run}}, indent=1) + "\n", encoding="utf-8")
 
 if __name__ == "__main__": main()
