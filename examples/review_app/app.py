@@ -89,7 +89,7 @@ def text_field(request: Request, name: str) -> str:
 
 def number_field(request: Request, name: str) -> int:
     value = text_field(request, name)
-    if not (value.isascii() and value.isdecimal() and len(value) <= 15): raise ReviewError("This click was incomplete, so it did nothing. Reload the page.")
+    if not rv.is_number(value): raise ReviewError("This click was incomplete, so it did nothing. Reload the page.")
     return int(value)
 
 def parameter(request: Request, name: str, allowed: list[str] | None = None) -> str:
@@ -98,7 +98,7 @@ def parameter(request: Request, name: str, allowed: list[str] | None = None) -> 
 
 def number_parameter(request: Request, name: str) -> int:
     value = parameter(request, name)
-    return int(value) if value.isascii() and value.isdecimal() and len(value) <= 9 else 0
+    return int(value) if rv.is_number(value) else 0
 
 
 # -- the list of sessions
@@ -132,13 +132,16 @@ def new(request: Request):
     else: raise ReviewError("There is no such sample.")
     return Redirect(f"/s/{sessions.start(store, visitor_of(request), name, data)}/")
 
-LIST_ACTIONS = {"delete": sessions.delete, "put-back": sessions.put_back, "rename-in-list": sessions.rename}
+LIST_ACTIONS = {"delete": sessions.delete, "put-back": sessions.put_back, "rename": sessions.rename}
 
+@web.post("/list/{sid}/{action}")
+@at_home
 def change_list(request: Request):
     "Delete, put back, rename or copy a session in the list."
     action, session_id, visitor = request.path_params["action"], request.path_params["sid"], visitor_of(request)
     if action == "copy": return Redirect(f"/s/{sessions.copy(store, visitor, session_id)}/")
-    arguments = [text_field(request, "value")] if action == "rename-in-list" else []
+    if action not in LIST_ACTIONS: raise NotFoundError("There is no such action.")
+    arguments = [text_field(request, "value")] if action == "rename" else []
     LIST_ACTIONS[action](store, visitor, session_id, number_field(request, "revision"), *arguments)
     return Redirect(f"/?q={quote(text_field(request, 'q'))}&n={number_field(request, 'n')}")
 
@@ -175,9 +178,11 @@ def share_page(request: Request):
     link = f"{public_url(request)}/join/{session_id}/{access['secret']}" if access else ""
     return html.share_page(document.label, session_id, link, len(access.get("people", {})))
 
+@web.post("/s/{sid}/share")
+@at_home
 def change_sharing(request: Request):
-    action = sessions.share if request.path_params["action"] == "share" else sessions.stop_sharing
-    action(store, visitor_of(request), request.path_params["sid"])
+    change = sessions.stop_sharing if text_field(request, "stop") else sessions.share
+    change(store, visitor_of(request), request.path_params["sid"])
     return Redirect(f"/s/{request.path_params['sid']}/share")
 
 @web.get("/join/{sid}/{secret}")
@@ -248,8 +253,6 @@ def read_form(request: Request) -> rv.Form:
 def act(request: Request):
     "A click, or a box that is being typed in."
     session_id, action = request.path_params["sid"], request.path_params["action"]
-    if action in (*LIST_ACTIONS, "copy"): return at_home(change_list)(request)
-    if action in ("share", "stop-sharing"): return at_home(change_sharing)(request)
     try: return perform(request, session_id, action)
     except StaleSessionError: return FtResponse(html.notice(STALE, f"/s/{session_id}/"), status_code=409)
     except ConflictError as error: return FtResponse(html.conflict(str(error), error.current), status_code=409)

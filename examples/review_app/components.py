@@ -52,14 +52,14 @@ def list_pages(listing: sessions.Listing, query: str) -> Any:
                link("Older →", listing.page + 1) if listing.page + 1 < listing.pages else NOTHING, aria_label="Pages")
 
 def session_row(row: sessions.Row, query: str, page: int) -> Any:
-    address = f"/s/{row.session_id}/"
+    address, change = f"/s/{row.session_id}/", f"/list/{row.session_id}/"
     fields = Hidden(row.revision, name="revision"), Hidden(page, name="n"), Hidden(query, name="q")
     def button(action: str, text: str) -> Any:
-        return Form(*fields, Button(text, cls="quiet", aria_label=f"{text}: {row.name}"), method="post", action=address + action)
+        return Form(*fields, Button(text, cls="quiet", aria_label=f"{text}: {row.name}"), method="post", action=change + action)
     if row.deleted:
         return Li(P(Strong(row.name, dir="auto"), " is deleted, and will be gone for good in a day."), button("put-back", "Put back"), cls="deleted")
     rename = Form(*fields, Input(name="value", value="" if row.name == rv.UNTITLED else row.name, maxlength=rv.MAX_NAME, aria_label=f"New name of {row.name}"),
-                  Button("Save"), method="post", action=address + "rename-in-list", cls="row")
+                  Button("Save"), method="post", action=change + "rename", cls="row")
     more = Details(Summary("More", aria_label=f"More: {row.name}"), rename, Div(
         button("copy", "Copy"), NOTHING if row.owner else A("Share", href=address + "share", cls="button", aria_label=f"Share: {row.name}"),
         button("delete", "Leave" if row.owner else "Delete"), cls="row"))
@@ -84,7 +84,7 @@ def confirm_page(title: str, text: str, button: str, action: str) -> tuple[Any, 
 def share_page(name: str, session_id: str, link: str, people: int) -> tuple[Any, ...]:
     start = Form(Button("Make a link", cls="main"), method="post", action=f"/s/{session_id}/share")
     stop = (P(Code(link, id="link")), P(f"People who have followed it: {people:,}"),
-            Form(Button("Withdraw the link", cls="quiet"), method="post", action=f"/s/{session_id}/stop-sharing"))
+            Form(Button("Withdraw the link", name="stop", value="yes", cls="quiet"), method="post", action=f"/s/{session_id}/share"))
     return full_page(f"Share {name}", P("Whoever has the link can read and change this session, and undo what you did. If you withdraw it, all of them lose access."),
                      *(stop if link else [start]))
 
@@ -196,20 +196,18 @@ def conflict(message: str, current: str) -> Any:
 
 # -- one session: the page
 
-MOVES = [("previous", "Previous", "K", "move"), ("next", "Next", "J", "move")]
+EVERYWHERE = [("edit-text", "Edit text", "E", ""), ("previous", "Previous", "K", "move"), ("next", "Next", "J", "move")]
 BUTTONS = {
-    "split": [("merge", "Merge with next", "M", "main"), *MOVES],
-    "review": [("accept", "Accept", "A", "main"), ("reject", "Reject", "R", "reject"), ("clear", "Clear", "X", ""), ("next-open", "Next open", "N", ""), *MOVES],
+    "split": [("merge", "Merge with next", "M", "main"), *EVERYWHERE],
+    "review": [("accept", "Accept", "A", "main"), ("reject", "Reject", "R", "reject"), ("clear", "Clear", "X", ""),
+               ("write-comment", "Comment", "C", ""), ("next-open", "Next open", "N", ""), *EVERYWHERE],
     "export": []}
+LOCAL = {"edit-text", "write-comment"}  # only a script of the page answers these
 
 def key_hint(keys: str) -> Any: return Kbd(keys.split()[0].replace("Shift+", "⇧"), aria_hidden="true")
 
 def action_button(action: str, text: str, keys: str, css: str) -> Any:
-    return Button(Span(text), key_hint(keys), id=action, hx_post=action, aria_keyshortcuts=keys, cls=css)
-
-def local_button(id: str, text: str, key: str) -> Any:
-    "A button that only a script of the page answers."
-    return Button(Span(text), key_hint(key), id=id, aria_keyshortcuts=key)
+    return Button(Span(text), key_hint(keys), id=action, hx_post=None if action in LOCAL else action, aria_keyshortcuts=keys, cls=css or None)
 
 def undo_button(name: str, label: Any, keys: str) -> Any:
     return Button(label, " ", Small("in all steps"), key_hint(keys), id=name, hx_post=name, aria_keyshortcuts=keys, data_name=name.title())
@@ -217,9 +215,6 @@ def undo_button(name: str, label: Any, keys: str) -> Any:
 def session_page(result: Result, only: str = "all") -> tuple[Any, ...]:
     document, step = result.document, result.step
     place, title, bar, ready, said, undo, redo, notice = around(result)
-    buttons = [action_button(*button) for button in BUTTONS[step]]
-    if step == "review": buttons[3:3] = [local_button("write-comment", "Comment", "C")]
-    if step != "export": buttons[-2:-2] = [local_button("edit-text", "Edit text", "E")]
     steps = [A(f"{i}. {name.title()}", id=name, href=name, cls="button", aria_keyshortcuts=str(i), aria_current="step" if name == step else None)
              for i, name in enumerate(rv.STEPS, 1)]
     return (Title(f"{document.label}: {step}"),
@@ -227,7 +222,7 @@ def session_page(result: Result, only: str = "all") -> tuple[Any, ...]:
                Nav(*steps, cls="steps", aria_label="Steps"), find_bar(document, step) if step != "export" else NOTHING,
                Noscript(P("The buttons of this page need JavaScript, which is switched off."))),
         notice, Main(place, bar, ready, Div(*content(result, only), id="page")),
-        Footer(P(Span("Saved.", id="state"), " ", said, cls="sign"), Div(*buttons, cls="actions"), Div(undo_button("undo", undo, "U Control+Z"),
+        Footer(P(Span("Saved.", id="state"), " ", said, cls="sign"), Div(*[action_button(*button) for button in BUTTONS[step]], cls="actions"), Div(undo_button("undo", undo, "U Control+Z"),
                undo_button("redo", redo, "Shift+U Control+Shift+Z"), cls="undo")),
         help_dialog())
 

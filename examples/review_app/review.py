@@ -322,10 +322,10 @@ def is_counts(counts: dict[str, Any]) -> bool:
     return all(map(is_list, lists)) and len({*map(len, lists)}) == 1 and sum(counts["clauses"]) > 0  # type: ignore[arg-type]
 
 def is_page(clauses: Any, notes: dict[str, Any]) -> bool:
-    return isinstance(clauses, list) and all(map(is_clause, clauses)) and all(is_id(id) and is_note(note) for id, note in notes.items())
+    return isinstance(clauses, list) and all(map(is_clause, clauses)) and all(is_number(id) and is_note(note) for id, note in notes.items())
 
-def is_clause(value: Any) -> bool: return isinstance(value, list) and len(value) == 2 and is_id(value[0]) and isinstance(value[1], str)
-def is_id(value: Any) -> bool: return isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10
+def is_clause(value: Any) -> bool: return isinstance(value, list) and len(value) == 2 and is_number(value[0]) and isinstance(value[1], str)
+def is_number(value: Any) -> bool: return isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10
 def is_note(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == NOTE_KEYS and value["verdict"] in FILTERS[1:4] and isinstance(value["comment"], str)
 
@@ -373,7 +373,7 @@ def merge(document: Document, form: Form) -> tuple[str, str]:
     return f"Merge clauses {one.number:,} and {two.number:,}" + ", clear their verdicts" * (len(verdicts) > 1), one.at
 
 def split(document: Document, form: Form) -> tuple[str, str]:
-    one, place = document.clause(document.at), int(form.to) if form.to.isdecimal() and len(form.to) < 9 else -1
+    one, place = document.clause(document.at), int(form.to) if is_number(form.to) else -1
     while place >= len(one.text) and one.number < document.clauses:  # a quick click before this one has split the clause already
         place -= len(one.text)
         one = document.clause(document.address(one.number + 1))

@@ -88,8 +88,6 @@ def expect_status(page, text): expect(page.get_by_role('status')).to_contain_tex
 
 def notice(page): return page.locator('#notice')
 
-def number(page, i): return page.locator('.clauses .number').nth(i - 1)
-
 def screenshot(page, name):
     ARTEFACTS.mkdir(exist_ok=True)
     page.screenshot(path=ARTEFACTS/f'{name}.png')

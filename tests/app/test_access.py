@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers import TEXT, Server, expect_state, expect_status, in_list, type_comment, wait_for_answers, wait_until, expect_clause, session_url, expect_focus, notice, expect_redo, stored, screenshot, upload, open_step, expect_undo
+from helpers import (
+    TEXT, Server, expect_clause, expect_focus, expect_redo, expect_state, expect_status, expect_undo, in_list, notice, open_step, screenshot,
+    session_url, stored, type_comment, upload, wait_for_answers)
 
 import axe_playwright_python
 from playwright.sync_api import expect

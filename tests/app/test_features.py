@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from helpers import (
-    TEXT, expect_clause, expect_focus, expect_redo, expect_state, expect_undo, in_list, notice, open_step, screenshot, session_url, stored,
+    TEXT, expect_clause, expect_focus, expect_redo, expect_state, expect_undo, in_list, notice, open_step, screenshot, session_url,
     stored_notes, type_comment, upload)
 
 from playwright.sync_api import expect
@@ -61,7 +61,7 @@ def test_search_and_filter_and_go_to_what_was_found(server, visit):
     expect_clause(page, 3)
     expect(page.locator('#title')).to_contain_text('review')
 
-def test_an_export_can_be_read_back(server, visit, tmp_path):
+def test_an_export_can_be_read_back(server, visit):
     page = upload(server, visit(server, accept_downloads=True), step='Review')
     for key in 'ar': page.keyboard.press(key)
     expect_clause(page, 3)

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from internals import steps_of
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, StaleSessionError
 from examples.review_app import review as rv
-from examples.review_app.review import ConflictError, Document, Form, NotFoundError, Note, ReviewError
+from examples.review_app.review import ConflictError, Document, Form, NotFoundError, ReviewError
 
 TEXT = 'One. A; b.\n\nTwo.\nStill two.\n \n\nThree.\n'
 FLOW = 'review/ana'
@@ -49,7 +50,7 @@ class Reviewer:
     def content(self):
         "All that undo has to restore. A step that became empty is the same as none."
         session = self.store.get_session(FLOW, self.session_id)
-        return session.state, {step: state for step, state in session._steps.items() if state}
+        return session.state, {step: state for step, state in steps_of(session).items() if state}
 
 def upload(store, text=TEXT, name='x.txt', step='review'): return Reviewer(store, rv.start_session(store, FLOW, name, text.encode()), step)
 
@@ -199,7 +200,7 @@ def test_a_comment_is_saved_from_a_page_that_is_old(store, ana):
     result = rv.save_comment(store, FLOW, ana.session_id, old._replace(to='0-1', value=' mine ', was=('',)))
     assert not result.is_current and ana.notes() == [('rejected', ''), ('open', 'mine'), ('open', '')]
 
-def test_a_comment_that_another_tab_changed_is_not_overwritten(store, ana):
+def test_a_comment_that_another_tab_changed_is_not_overwritten(ana):
     ana.type('comment', 'theirs')
     with pytest.raises(ConflictError, match='theirs') as error: ana.type('comment', 'mine', was=('',))
     assert ana.notes()[0] == ('open', 'theirs')
@@ -227,7 +228,7 @@ def test_a_comment_that_is_typed_and_deleted_leaves_no_action(ana):
     for text in ('a', 'ab', 'a', ''): ana.type('comment', text)
     assert not ana.document().history.undo
 
-def test_the_text_of_a_clause_can_be_edited_split_and_undone(store, ana):
+def test_the_text_of_a_clause_can_be_edited_split_and_undone(ana):
     before = ana.content()
     ana.type('text', ' One only.  And a new one. ')
     assert ana.texts()[0] == 'One only.  And a new one.' and ana.undo_label() == 'Edit clause 1'
@@ -255,7 +256,7 @@ def test_comments_are_whole_characters_and_of_limited_length(store, ana):
     with pytest.raises(ReviewError, match='at most 2,000'): Reviewer(store, ana.session_id, 'split').click('merge')
     assert len(ana.texts()) == 3
 
-def test_a_session_can_become_full(store, ana, monkeypatch):
+def test_a_session_can_become_full(ana, monkeypatch):
     monkeypatch.setattr(rv, 'MAX_SESSION_BYTES', 1000)
     ana.type('comment', 'x' * 400)
     for box in ('comment', 'text'):
@@ -338,7 +339,7 @@ def check_counts(reviewer):
         document = Document(reviewer.store, FLOW, reviewer.session_id, clause.at)
         assert document.clause(document.at) == clause and document.address(clause.number) == clause.at
 
-def test_undo_and_redo_go_to_the_step_that_shows_the_change(store, ana):
+def test_undo_and_redo_go_to_the_step_that_shows_the_change(ana):
     ana.click('accept')
     ana.type('text', 'Two, edited.', '0-1')
     ana.step = 'split'
@@ -352,7 +353,7 @@ def test_undo_and_redo_go_to_the_step_that_shows_the_change(store, ana):
 
 # -- exports
 
-def test_exports_hold_what_was_chosen(store, ana):
+def test_exports_hold_what_was_chosen(ana):
     ana.click('reject')
     ana.type('comment', 'Why?', '0-0')
     document = ana.document(whole=True)
@@ -381,19 +382,15 @@ def test_search_and_filter(ana, query, only, numbers):
 
 # -- what is stored
 
-@pytest.mark.parametrize('value', [None, True, 7, -1, 2**70, 'x', [], ['x'], [[]], {}, [1, 'x'], [-1], [True], [2**70], [3, 0], [4], [0]])
-def test_damaged_counts_make_a_message(store, ana, value):
-    store.update_step_state(FLOW, ana.session_id, 'counts', {'clauses': value})
-    with pytest.raises(NotFoundError, match="can't be shown"): ana.document()
+DAMAGE = [('counts', 'clauses', value) for value in (None, True, 7, -1, 2**70, 'x', [], ['x'], [[]], {}, [1, 'x'], [-1], [True], [2**70], [3, 0], [4], [0])]
+DAMAGE += [('text/0', 'clauses', value) for value in (
+    None, 'x', [], ['x'], [['0', 'a']], [['x', 'a'], ['1', 'b'], ['2', 'c']], [[0, 'a'], [1, 'b'], [2, 'c']], [['0', 1], ['1', 'b'], ['2', 'c']])]
+DAMAGE += [('notes/0', '0', value) for value in (None, {}, {'verdict': [], 'comment': ''}, {'verdict': 'open', 'comment': 1})]
+DAMAGE += [('notes/0', 'x', {'verdict': 'open', 'comment': ''})]
 
-@pytest.mark.parametrize('value', [None, 'x', [], ['x'], [['0', 'a']], [['x', 'a'], ['1', 'b'], ['2', 'c']], [[0, 'a'], [1, 'b'], [2, 'c']], [['0', 1], ['1', 'b'], ['2', 'c']]])
-def test_damaged_clauses_make_a_message(store, ana, value):
-    store.update_step_state(FLOW, ana.session_id, 'text/0', {'clauses': value})
-    with pytest.raises(NotFoundError, match="can't be shown"): ana.document()
-
-@pytest.mark.parametrize('key, value', [('0', None), ('0', {}), ('x', {'verdict': 'open', 'comment': ''}), ('0', {'verdict': [], 'comment': ''}), ('0', {'verdict': 'open', 'comment': 1})])
-def test_damaged_notes_make_a_message(store, ana, key, value):
-    store.update_step_state(FLOW, ana.session_id, 'notes/0', {key: value})
+@pytest.mark.parametrize('step, key, value', DAMAGE)
+def test_damage_makes_a_message(store, ana, step, key, value):
+    store.update_step_state(FLOW, ana.session_id, step, {key: value})
     with pytest.raises(NotFoundError, match="can't be shown"): ana.document()
 
 @pytest.mark.parametrize('at', ['', 'x', '5', '-1', '9-9', '0-99', '999999-999999999', '9' * 5000, '²-²', '0-0\n'])

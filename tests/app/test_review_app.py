@@ -8,12 +8,13 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, TEXT, Server, in_list, type_comment, expect_state, expect_clause, session_url, expect_focus, notice, expect_redo, stored, screenshot, upload, open_step, expect_undo
+from helpers import (
+    TEXT, Server, expect_clause, expect_focus, expect_redo, expect_undo, in_list, notice, open_step, screenshot, session_url, stored, upload)
 
 import httpx
 from playwright.sync_api import expect
 
-def test_the_whole_path(server, visit, tmp_path):
+def test_the_whole_path(server, visit):
     page = upload(server, visit(server))
     expect(page.locator('.clauses li')).to_have_count(20)
     expect(page.get_by_text('Clauses 1 to 20 of 30')).to_be_visible()
@@ -164,10 +165,14 @@ def test_nobody_reaches_the_session_of_another_visitor(server, visit):
     expect(notice(other)).to_contain_text('There is no such session')
     before, stranger = stored(server, mine), visit(server)
     gets = ['export.json', 'news?revision=1', 'split', 'review?at=0-0', 'find?q=Clause', 'share']
-    posts = ['accept', 'undo', 'rename', 'comment', 'text', 'delete', 'put-back', 'rename-in-list', 'copy', 'share', 'stop-sharing']
-    for method, path in [*[('get', path) for path in gets], *[('post', path) for path in posts]]:
+    posts = ['accept', 'undo', 'rename', 'comment', 'text', 'share']
+    address, in_the_list = session_url(mine), session_url(mine).replace('/s/', '/list/')
+    form = {'revision': before[0], 'step': 'review', 'at': '0-0', 'to': '0-0', 'value': 'x', 'n': 0}
+    requests = [('get', address + path, {}) for path in gets] + [('post', address + path, {'form': form}) for path in posts]
+    requests += [('post', in_the_list + path, {'form': form}) for path in ('delete', 'put-back', 'rename', 'copy')]
+    for method, url, options in [*requests, ('post', address + 'share', {'form': {**form, 'stop': 'yes'}})]:
         for request in (other.request, stranger.request):  # one with a cookie of its own, one that never opened a page
-            answer = getattr(request, method)(session_url(mine) + path, **({'form': {'revision': before[0], 'step': 'review', 'at': '0-0', 'to': '0-0', 'value': 'x', 'n': 0}} if method == 'post' else {}))
+            answer = getattr(request, method)(url, **options)
             assert answer.status in (200, 400, 404, 409) and 'Clause 1' not in answer.text()
             assert stored(server, mine) == before
     [cookie] = mine.context.cookies()

@@ -3,12 +3,13 @@ from helpers import (
     expect_clause, expect_redo, expect_undo, notice, open_step, session_url, stored_session, upload, wait_for_answers)
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from internals import steps_of
 
 from playwright.sync_api import expect
 
 def content(server, page):
     session = stored_session(server, page)
-    return session.state, {name: state for name, state in session._steps.items() if state}
+    return session.state, {name: state for name, state in steps_of(session).items() if state}
 
 def press(server, page, key):
     "Press a key and wait for the answer. A tab that turns out to be stale is loaded again first."
