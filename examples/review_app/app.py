@@ -57,9 +57,12 @@ private_links = URLSafeSerializer(key, salt="private link")
 files = Files(HERE/"static")
 sessions.purge_all(store)
 
+def log(error: Exception, where: str = "") -> None:
+    logging.getLogger("uvicorn.error").error("%s%s: %s", where, type(error).__name__, " ".join(str(error).split()))
+
 def unavailable(request: Request, error: Exception) -> FtResponse:
     "The store failed: the database is down, its disk is full, or another process holds it for too long. Visitors do not see the details."
-    logging.getLogger("uvicorn.error").error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, " ".join(str(error).split()))
+    log(error, f"{request.method} {request.url.path}: ")
     message = UNKNOWN if isinstance(error, CommitUnknownError) else UNAVAILABLE
     link = request.url.path if request.method == "GET" else "/"
     page = html.notice(message) if "hx-request" in request.headers else html.full_page("Not available", html.notice(message, link, "Try again"))
@@ -240,8 +243,13 @@ def show(request: Request):
     view = rv.read_view(store, visitor, session_id)
     document = find_document(request, parameter(request, "at") or view.at)
     if number := number_parameter(request, "number"): document.at = document.address(number)
-    rv.write_view(store, visitor, session_id, View(step or view.step, document.at))
+    remember_view(visitor, session_id, View(step or view.step, document.at))
     return html.session_page(Result(document, step or view.step), parameter(request, "only", rv.FILTERS))
+
+def remember_view(visitor: str, session_id: str, view: View) -> None:
+    "Store where the visitor is. If that fails, for example because the disk is full, the page is shown all the same."
+    try: rv.write_view(store, visitor, session_id, view)
+    except store.OperationalError as error: log(error)
 
 def read_form(request: Request) -> rv.Form:
     step = text_field(request, "step")
@@ -266,6 +274,6 @@ def perform(request: Request, session_id: str, action: str):
     flow_id = sessions.find_flow(store, visitor, session_id)
     if action in BOXES: return html.box_answer(BOXES[action](store, flow_id, session_id, form), f"/s/{session_id}/")
     result = rv.click(store, flow_id, session_id, action, form)
-    rv.write_view(store, visitor, session_id, View(result.step, result.document.at))
+    remember_view(visitor, session_id, View(result.step, result.document.at))
     if result.step != form.step: return Redirect(f"/s/{session_id}/{result.step}?at={result.document.at}")
     return html.answer(result)

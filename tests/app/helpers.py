@@ -24,12 +24,12 @@ ARTEFACTS = Path(os.environ.get('ARTEFACTS', ROOT/'artefacts'))  # screenshots, 
 TEXT = '\n\n'.join(f'Clause {i} says one thing. It says another; and a third.' for i in range(1, 31))
 
 class Server:
-    "The app in a process, as a reader starts it."
-    def __init__(self, db, workers=1, **env): self.db, self.workers, self.port, self.env = db, workers, 0, env
+    "The app in a process, as a reader starts it; `before` is the start of its command line."
+    def __init__(self, db, workers=1, before=(), **env): self.db, self.workers, self.before, self.port, self.env = db, workers, before, 0, env
 
     def start(self):
         options = ['--db', str(self.db), '--port', str(self.port), '--workers', str(self.workers)]
-        self.process = subprocess.Popen([sys.executable, '-m', 'examples.review_app', *options], cwd=ROOT, env={**os.environ, **self.env},
+        self.process = subprocess.Popen([*self.before, sys.executable, '-m', 'examples.review_app', *options], cwd=ROOT, env={**os.environ, **self.env},
                                         stderr=subprocess.PIPE, text=True)
         too_long = threading.Timer(60, self.process.kill)  # a test must not hang
         too_long.start()

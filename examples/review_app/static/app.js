@@ -115,7 +115,10 @@ on("htmx:beforeSend", event => {
 on("htmx:beforeOnLoad", ended);  // before htmx goes to another step, which is no reason to ask "Leave site?"
 on("htmx:afterRequest", event => {
   const { elt, xhr, requestConfig } = event.detail;
-  if (requestConfig.verb === "post") lastFailed = xhr.status !== 200;
+  if (requestConfig.verb === "post") {
+    lastFailed = xhr.status !== 200;
+    if (lastFailed) find("said").textContent = "";  // "Not saved." is not about the click before
+  }
   if (elt.dataset.box !== undefined) answered(elt, xhr.status, requestConfig.parameters.value);
   ended(event);
   setTimeout(() => {  // the next click in the queue has been sent by then
