@@ -1,4 +1,4 @@
-"""Check the site in _docs in a browser: in light and in dark mode, and on a phone.  usage: pages.py [--pictures] [PAGE ...]
+"""Check the site in _docs in a browser: in light and in dark mode, at 200 %, and on a phone.  usage: pages.py [--pictures] [PAGE ...]
 
 Build the site with docs.py first. It is an error if axe-core finds an accessibility problem, if a page is wider than the screen,
 or if a page requests anything from another host. The size of the three heaviest pages is printed. With --pictures, screenshots go to artefacts/."""
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 SITE = Path('_docs').resolve()
-MODES = {'light': (1280, 'light'), 'dark': (1280, 'dark'), 'phone': (390, 'light'), 'phone-dark': (390, 'dark')}
+MODES = {'light': (1280, 'light'), 'dark': (1280, 'dark'), '200': (640, 'light'), 'phone': (390, 'light'), 'phone-dark': (390, 'dark')}
 NODES = 'document.querySelectorAll("*").length'
 FIRST_PAINT = 'performance.getEntriesByName("first-contentful-paint")[0]?.startTime'
 
