@@ -9,7 +9,6 @@ from contextlib import closing
 import internals
 import pytest
 
-import internals
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore
 
 COLUMNS = """flow_session_key TEXT PRIMARY KEY, current_step TEXT, state_json TEXT DEFAULT '{}',

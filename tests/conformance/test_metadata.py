@@ -93,9 +93,9 @@ def test_labels_have_at_most_1000_characters(store):
     assert store.list_sessions(F)[0].label == store.get_session_summary(F, S).label == longest
     def edit():
         with store.edit_session(F, S) as session: session.label = longest + 'x'
-    for call in (lambda: store.create_session(F, 'b', longest + 'x'), lambda: store.set_session_label(F, S, longest + 'x'),
-                 lambda: store.copy_session(F, S, label=longest + 'x'), edit):
-        refuses(store, ValueError, 'label must have at most 1,000 characters', call)
+    for write in (lambda: store.create_session(F, 'b', longest + 'x'), lambda: store.set_session_label(F, S, longest + 'x'),
+                  lambda: store.copy_session(F, S, label=longest + 'x'), edit):
+        refuses(store, ValueError, 'label must have at most 1,000 characters', write)
 
 @pytest.mark.parametrize('method', CREATING_METHODS)
 def test_create_false_brings_no_deleted_session_back(store, method):

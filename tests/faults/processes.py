@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from contextlib import closing
@@ -71,6 +72,18 @@ class Child:
 def run(name, *args, **kw):
     "The figures that a child process prints in its last line."
     return json.loads(Child(name, *args, **kw).end()[-1])
+
+IMPORTS = 'import atexit, os, sqlite3, sys\nfrom cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store\n'
+
+def with_imports(code): return IMPORTS + textwrap.dedent(code)
+
+def run_code(code, *args, status=0):
+    "What another process prints when it runs this code with these arguments."
+    words = [sys.executable, '-c', with_imports(code), *map(str, args)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == status, done.stderr
+    assert not done.stderr or status, done.stderr
+    return done.stdout.strip()
 
 def check_file(path):
     "Check what must be true for any file, whatever happened to its writers."

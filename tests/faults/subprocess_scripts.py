@@ -166,7 +166,7 @@ def click_on(path):
 
 def click_under_interrupts(path, rounds):
     "Run the same calls with Ctrl-C at random times inside them: each call is done or not done, and the store still works."
-    from clicks import Model, call, do
+    from clicks import Model, do
     store, inside, done, undone = Store(path, max_undo_depth=100_000), False, 0, 0
     def interrupt(*_):
         if inside: raise KeyboardInterrupt
@@ -429,7 +429,7 @@ def keep_edit_open(store, flow, session):
 
 def end_with_open_store(path, how):
     "End in one of several ways without closing the store."
-    import atexit, gc
+    import atexit
     store = Store(path)
     def write(key): store.update_state('end', how, {key: 1})
     if how == 'in atexit': atexit.register(write, 'at exit')

@@ -154,7 +154,7 @@ def test_random_damage(template, tmp_path, rounds, figures):
 
     Whatever the call, that session's data is either as before or refused; the other sessions work.
     """
-    chance, path, refusals, listed = random.Random(21), tmp_path/'wf.db', 0, 0
+    chance, path, refusals = random.Random(21), tmp_path/'wf.db', 0
     with Store(template) as store:
         before = {name: read(store, F, S) for name, read in READS.items()}
         others = {(name, *ids): read(store, *ids) for name, read in READS.items() for ids in OTHERS}
@@ -171,7 +171,6 @@ def test_random_damage(template, tmp_path, rounds, figures):
             outcome = Outcome(store, path)
             problems = outcome.call('check', lambda s: s.check())
             assert problems and problems is not ..., where
-            listed += 1
             for name, read in READS.items():
                 result = outcome.call(name, read, F, S)
                 as_before = result is ... or result == before[name]
@@ -189,7 +188,7 @@ def test_random_damage(template, tmp_path, rounds, figures):
             for ids in OTHERS:
                 for write in WRITES.values(): write(store, *ids)
         for left in path.parent.iterdir(): left.unlink()
-    figures |= {'damaged_files': rounds, 'listed_by_check': listed, 'calls_refused': refusals, 'other_errors': 0}
+    figures |= {'damaged_files': rounds, 'calls_refused': refusals, 'other_errors': 0}
 
 # -- what check finds
 
@@ -267,8 +266,8 @@ def test_one_fault_hides_no_other(path):
 def test_check_of_a_file_with_damaged_pages(template, tmp_path):
     "Whatever page is overwritten, `check` reports it and does not raise."
     path, content = tmp_path/'wf.db', template.read_bytes()
-    pages = range(1, len(content) // 4096)  # not the first page, with which SQLite opens no file
-    for page in pages:
+    checks = 0
+    for page in range(1, len(content) // 4096):  # not the first page: without it, SQLite opens no file
         for garbage in (b'\xff' * 4096, bytes(4096), b'\x0d' + bytes(4095)):
             path.write_bytes(content[:page * 4096] + garbage + content[(page + 1) * 4096:])
             with closing(sqlite3.connect(path)) as con:
@@ -279,7 +278,8 @@ def test_check_of_a_file_with_damaged_pages(template, tmp_path):
                 assert str(path) in str(error), schema
                 continue
             with store: assert store.check(), page
-    assert len(pages) > 10
+            checks += 1
+    assert checks > 30
 
 def test_lists_show_a_damaged_session(path):
     "With what can be read of it, and with a warning; a session whose id is damaged has no name to show."

@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import textwrap
 import threading
 import warnings
 import zlib
@@ -19,16 +18,7 @@ import internals
 import pytest
 
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
-from .processes import check_file, files, in_private_mount, old_file
-
-HEAD = 'from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store\nimport os, sys, sqlite3, atexit\n'
-
-def other(code, *args, status=0):
-    "What another process prints when it runs this code."
-    done = subprocess.run([sys.executable, '-c', HEAD + textwrap.dedent(code), *map(str, args)], capture_output=True, text=True, timeout=60)
-    assert done.returncode == status, done.stderr
-    assert not done.stderr or status, done.stderr
-    return done.stdout.strip()
+from .processes import check_file, files, in_private_mount, old_file, run_code, with_imports
 
 READ = 'with Store(sys.argv[1]) as store: print(store.get_state("f", "s"))'
 
@@ -44,7 +34,7 @@ def test_a_replaced_or_deleted_log_stops_writes(tmp_path, how):
     if how == 'read': open(path, 'rb').read(1)
     if how == 'copy': (tmp_path/'copy').write_bytes(path.read_bytes())
     if how == 'delete': os.unlink(f'{path}-wal')
-    before = '' if how == 'delete' else other(READ, path)  # SQLite itself refuses to read beside a deleted log
+    before = '' if how == 'delete' else run_code(READ, path)  # SQLite itself refuses to read beside a deleted log
     for _ in range(20):
         with pytest.raises(sqlite3.OperationalError, match='log .-wal. was deleted or replaced while the store was open') as error:
             store.update_state('f', 's', {'lost': True})
@@ -52,13 +42,13 @@ def test_a_replaced_or_deleted_log_stops_writes(tmp_path, how):
     assert str(path) in str(error.value) and not acknowledged
     store.close()
     if how != 'delete':
-        assert other(READ, path) == before and len(eval(before)) == 5
+        assert run_code(READ, path) == before and len(eval(before)) == 5
         check_file(path)
 
 def test_a_replaced_log_is_left_alone_at_exit(tmp_path):
     "If the log was replaced, the store neither merges nor deletes it when Python ends."
     path = tmp_path/'wf.db'
-    other('''
+    run_code('''
         store = Store(sys.argv[1])
         store.update_state("f", "s", {"a": 1})
         open(sys.argv[1], "rb").read(1)
@@ -69,7 +59,7 @@ def test_a_replaced_log_is_left_alone_at_exit(tmp_path):
         try: store.update_state("f", "s", {"c": 3})
         except sqlite3.OperationalError: pass
         ''', path)
-    assert other(READ, path) in ("{'a': 1, 'b': 2}", "{'a': 1, 'b': 2, 'c': 3}")
+    assert run_code(READ, path) in ("{'a': 1, 'b': 2}", "{'a': 1, 'b': 2, 'c': 3}")
     check_file(path)
 
 # -- the file was replaced
@@ -86,7 +76,7 @@ def test_replaced_file(tmp_path):
     with pytest.raises(sqlite3.OperationalError, match='the file was deleted or replaced'): store.get_state('f', 's')  # opens a reader
     with pytest.raises(sqlite3.OperationalError, match='the file was deleted or replaced'): store.update_state('f', 's', {'a': 2})
     store.close()
-    assert other(READ, path) == "{'a': 1}"
+    assert run_code(READ, path) == "{'a': 1}"
     check_file(path)
 
 # -- two names
@@ -109,7 +99,7 @@ def test_mount_point(tmp_path, name):
     "The log of a mounted file would be in another file system. The list of mounts escapes some characters."
     for one in ('outside.db', name): Store(tmp_path/one).close()
     words = in_private_mount(tmp_path/name, '--bind', str(tmp_path/'outside.db'))
-    code = HEAD + 'try: Store(sys.argv[1])\nexcept OSError as error: print(ascii(str(error)))'
+    code = with_imports('try: Store(sys.argv[1])\nexcept OSError as error: print(ascii(str(error)))')
     words += [sys.executable, '-c', code, str(tmp_path/name)]
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert 'is itself a mount point' in said and 'mount the folder' in said and ascii(str(tmp_path/name))[1:-1] in said
@@ -125,13 +115,13 @@ def test_a_file_name_too_long_for_its_log(tmp_path, name):
         store.update_state('f', 's', {'a': 1})
         with pytest.raises(OSError, match='use at most 247'): store.backup(tmp_path/'to'/name)
         store.backup(tmp_path/'to'/longest)
-    assert files(tmp_path/'to') == [longest] and other(READ, tmp_path/'to'/longest) == "{'a': 1}"
+    assert files(tmp_path/'to') == [longest] and run_code(READ, tmp_path/'to'/longest) == "{'a': 1}"
 
 @pytest.mark.skipif(os.name != 'posix', reason='symlinks need a special right on Windows')
 def test_dangling_symlink(tmp_path):
     os.symlink(tmp_path/'target.db', tmp_path/'link.db')
     with Store(tmp_path/'link.db') as store: store.update_state('f', 's', {'a': 1})
-    assert other(READ, tmp_path/'target.db') == "{'a': 1}" and files(tmp_path) == ['link.db', 'target.db']
+    assert run_code(READ, tmp_path/'target.db') == "{'a': 1}" and files(tmp_path) == ['link.db', 'target.db']
 
 # -- forks that Python does not notice
 
@@ -139,7 +129,7 @@ def test_dangling_symlink(tmp_path):
 def test_a_fork_in_c(tmp_path):
     "After a fork in C, the store refuses calls of the child; the parent keeps working."
     path = tmp_path/'wf.db'
-    said = other('''
+    said = run_code('''
         import ctypes
         store = Store(sys.argv[1])
         store.update_state("f", "s", {"a": 1}); store.get_state("f", "s")
@@ -159,7 +149,7 @@ def test_a_fork_in_c(tmp_path):
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system has no fork')
 def test_reloading_the_module(tmp_path):
     "Reloading the module must not register the fork hooks twice, or the next fork deadlocks."
-    said = other('''
+    said = run_code('''
         import importlib, cjm_workflow_state.state_store as module
         importlib.reload(module)
         store = module.SQLiteWorkflowStateStore(sys.argv[1])
@@ -183,13 +173,13 @@ def test_opening_beside_a_locked_file(tmp_path):
 
 def test_save_at_exit(tmp_path):
     "An exit handler can save, even if it was registered before the store was created."
-    other('''
+    run_code('''
         made = []
         atexit.register(lambda: made[0].update_state("f", "s", {"at": "exit"}))
         made.append(Store(sys.argv[1]))
         made[0].update_state("f", "s", {"a": 1})
         ''', tmp_path/'wf.db')
-    assert other(READ, tmp_path/'wf.db') == "{'a': 1, 'at': 'exit'}"
+    assert run_code(READ, tmp_path/'wf.db') == "{'a': 1, 'at': 'exit'}"
 
 # -- calls that would deadlock on themselves
 
@@ -252,7 +242,7 @@ def test_two_processes_create_the_schema_at_the_same_time(tmp_path, monkeypatch,
     def trace(sql):
         if sql == 'BEGIN IMMEDIATE' and not raced:
             raced.append(sql)
-            other('with Store(sys.argv[1]) as store: store.update_state("f", "s", {"a": 1})', path)
+            run_code('with Store(sys.argv[1]) as store: store.update_state("f", "s", {"a": 1})', path)
     internals.watch_connections(monkeypatch, lambda con: con.set_trace_callback(trace))
     with Store(path) as store:
         assert raced and store.get_state('f', 's') == {'a': 1} and store.check() == []
@@ -302,7 +292,7 @@ def test_foreign_schema(tmp_path, statement):
     with closing(damaged(tmp_path/'wf.db')): pass
     with closing(sqlite3.connect(tmp_path/'wf.db')) as con: con.execute(statement)
     before = (tmp_path/'wf.db').read_bytes()
-    with pytest.raises(sqlite3.DatabaseError, match='the schema is not as this package creates it') as error: Store(tmp_path/'wf.db')
+    with pytest.raises(sqlite3.DatabaseError, match='the schema differs from the one that this package creates') as error: Store(tmp_path/'wf.db')
     assert str(tmp_path/'wf.db') in str(error.value) and (tmp_path/'wf.db').read_bytes() == before
 
 def test_tables_of_other_applications_stay(tmp_path):
@@ -319,7 +309,7 @@ def test_tables_of_other_applications_stay(tmp_path):
 def test_a_file_that_becomes_writable_again():
     "Modes do not restrict root, so another user runs this, in a folder outside of pytest's."
     with TemporaryDirectory() as folder:
-        said = other("""
+        said = run_code("""
             import urllib.parse  # which pathlib needs later, when the user may not read the library any more
             folder, path = sys.argv[1:]
             if os.geteuid() == 0:
@@ -435,11 +425,11 @@ def test_the_next_backup_removes_what_a_killed_one_left(tmp_path):
     for name in other_names: (tmp_path/name).touch()
     with Store(path) as store:
         store.update_state('f', 's', {'a': 1})
-        for _ in range(3): other(KILLED, path, 'kill', status=9)
+        for _ in range(3): run_code(KILLED, path, 'kill', status=9)
         left = [name for name in files(tmp_path) if '.part' in name and name not in other_names]
         assert len(left) == 2  # from the third run
         (tmp_path/left[0]).unlink()  # a loss of power may remove one and keep the other
-        words = [sys.executable, '-c', HEAD + textwrap.dedent(KILLED), str(path), 'wait']
+        words = [sys.executable, '-c', with_imports(KILLED), str(path), 'wait']
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as making:
             assert making.stdout.readline() == 'in the middle\n'
             now = [name for name in files(tmp_path) if '.part' in name and name not in other_names]
@@ -448,7 +438,7 @@ def test_the_next_backup_removes_what_a_killed_one_left(tmp_path):
             assert set(now) <= set(files(tmp_path))
             making.kill()
         store.backup(f'{path}.copy')
-    assert files(tmp_path) == sorted(['wf.db', 'wf.db.copy', *other_names]) and other(READ, f'{path}.copy') == "{'a': 1}"
+    assert files(tmp_path) == sorted(['wf.db', 'wf.db.copy', *other_names]) and run_code(READ, f'{path}.copy') == "{'a': 1}"
 
 @pytest.mark.parametrize('place', ['wf.db', ':memory:'])
 def test_an_error_of_another_database_inside_an_edit_block(tmp_path, place):
@@ -475,7 +465,7 @@ LIMITED = """
     """
 
 @pytest.mark.skipif(os.name != 'posix', reason='this system can not limit the size of a file')
-def test_writing_works_again_after_a_failed_write(tmp_path): assert other(LIMITED, tmp_path/'wf.db') == "refused\n{'a': 1, 'b': 2} []"
+def test_writing_works_again_after_a_failed_write(tmp_path): assert run_code(LIMITED, tmp_path/'wf.db') == "refused\n{'a': 1, 'b': 2} []"
 
 def test_restore_waits_for_its_timeout(tmp_path):
     with Store(tmp_path/'wf.db', timeout=0.2) as store, Store(tmp_path/'wf.db') as second:
@@ -514,7 +504,7 @@ EDIT = '''
 
 def test_edit_session_by_many(tmp_path):
     "Four processes with eight threads each: no edit is lost, and each is one undo entry."
-    with ThreadPoolExecutor(4) as pool: list(pool.map(lambda name: other(EDIT, tmp_path/'wf.db', name), 'abcd'))
+    with ThreadPoolExecutor(4) as pool: list(pool.map(lambda name: run_code(EDIT, tmp_path/'wf.db', name), 'abcd'))
     with Store(tmp_path/'wf.db', max_undo_depth=10_000) as store:
         one = store.get_session('f', 's')
         assert one.state['n'] == 160 and len(one.step('step 0')) + len(one.step('step 1')) == 160

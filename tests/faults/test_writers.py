@@ -6,8 +6,6 @@ import signal
 import sqlite3
 import stat
 import struct
-import subprocess
-import sys
 import textwrap
 import threading
 import time
@@ -19,17 +17,9 @@ import pytest
 import internals
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store
 
-from .processes import Child, check_file, files
+from .processes import Child, check_file, files, run_code, with_imports
 
 posix = pytest.mark.skipif(os.name != 'posix', reason='this system has no flock')
-HEAD = 'from cjm_workflow_state.state_store import SQLiteWorkflowStateStore as Store\nimport os, sys, sqlite3\n'
-
-def other(code, *args):
-    "What another process prints."
-    done = subprocess.run([sys.executable, '-c', HEAD + textwrap.dedent(code), *map(str, args)], capture_output=True, text=True, timeout=60)
-    assert not done.returncode and not done.stderr, done.stderr
-    return done.stdout.strip()
-
 WRITE = '''
     try:
         with Store(sys.argv[1], timeout=0.3) as store: store.update_state("f", "s", {sys.argv[2]: 1})
@@ -157,7 +147,7 @@ def test_lock_file_deleted_by_hand(tmp_path):
         for one in (store, second): one.update_state('f', 's', {'a': 1})
         os.unlink(f'{path}-lock')
         with store.edit_state('f', 's') as state:
-            assert 'another process' in other(WRITE, path, 'b')
+            assert 'another process' in run_code(WRITE, path, 'b')
             with pytest.raises(sqlite3.OperationalError, match='another process'): second.update_state('f', 's', {'b': 1})
             state['a'] = 2
         second.update_state('f', 's', {'b': 2})
@@ -203,7 +193,7 @@ def test_waiter_that_died(tmp_path):
 @pytest.mark.parametrize('fork', ['os.fork()', 'ctypes.CDLL(None).fork()'])
 def test_fork_in_the_turn(tmp_path, fork):
     "The child only closes its descriptor: the parent keeps its turn, whatever the child does."
-    said = other(f'''
+    said = run_code(f'''
         import ctypes, subprocess
         path, code = sys.argv[1:]
         store = Store(path)
@@ -219,7 +209,7 @@ def test_fork_in_the_turn(tmp_path, fork):
             state["a"] = 1
         store.close()
         print(os.listdir(os.path.dirname(path)))
-        ''', tmp_path/'wf.db', HEAD + textwrap.dedent(WRITE))
+        ''', tmp_path/'wf.db', with_imports(WRITE))
     assert 'another process has been writing' in said and said.endswith("['wf.db']")
 
 @posix
@@ -246,9 +236,9 @@ def test_locks_dropped_in_an_edit_block(tmp_path):
         store.update_state('f', 's', {'a': 1})
         with store.edit_state('f', 's') as state:
             os.close(os.open(f'{path}-shm', os.O_RDWR))
-            said = other(WRITE, path, 'b')
+            said = run_code(WRITE, path, 'b')
             state['a'] = 2
-        assert 'another process' in said and other(WRITE, path, 'c') == 'written'
+        assert 'another process' in said and run_code(WRITE, path, 'c') == 'written'
         assert store.get_state('f', 's') == {'a': 2, 'c': 1}
     check_file(path)
 
@@ -330,12 +320,12 @@ def test_log_deleted_while_the_store_is_idle(tmp_path, before):
     store = Store(path)
     if before == 'later write': store.update_state('f', 's', {'a': 1})
     for end in ('-wal', '-shm'): os.unlink(f'{path}{end}')
-    assert other(WRITE, path, 'b') == 'written'
+    assert run_code(WRITE, path, 'b') == 'written'
     with pytest.raises(sqlite3.OperationalError, match='log .-wal. was deleted or replaced'):
         if before == 'first read': store.get_state('f', 's')
         else: store.update_state('f', 's', {'lost': 1})
     store.close()
-    assert "'b': 1" in other('with Store(sys.argv[1]) as store: print(store.get_state("f", "s"))', path)
+    assert "'b': 1" in run_code('with Store(sys.argv[1]) as store: print(store.get_state("f", "s"))', path)
 
 # -- the log
 
@@ -366,7 +356,7 @@ def test_fork_while_the_parser_is_imported(tmp_path):
         sys.importing.set()
         sys.go_on.wait(30)
         decode = json.loads'''))
-    said = other('''
+    said = run_code('''
         import signal, threading, warnings
         warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, of a fork of a process with threads
         path, folder = sys.argv[1:]
