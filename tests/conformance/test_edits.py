@@ -148,7 +148,7 @@ def test_a_forgotten_with_raises_an_error_that_says_so(full, method):
         refuses(full, kind, f'use {method} in a with statement', use)
     block = forgotten()
     with block: pass
-    refuses(full, RuntimeError, 'was used before', block.__enter__)
+    refuses(full, RuntimeError, 'only once', block.__enter__)
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system has no fork')
 def test_a_forked_child_can_not_use_its_parents_block(full):

@@ -127,7 +127,7 @@ def test_one_nesting_limit_and_whatever_was_accepted_can_be_undone(store, kind, 
         if kind == 'big dicts': value = {**value, 'text': LONG} if isinstance(value, dict) else value
         if scope: store.update_step_state(F, S, *scope, {'v': value}, **kw)
         else: store.update_state(F, S, {'v': value}, **kw)
-    refuses(store, TypeError, 'v is not JSON: deeper than 500 levels', lambda: update(deep(501, kind)))
+    refuses(store, TypeError, 'v is not JSON: nested deeper than 500 levels', lambda: update(deep(501, kind)))
     update(deep(500, kind))
     everything_as_before = as_json(store.get_state(F, S))
     for value in (1, deep(500, kind), [], {'k': 1}): update(value, undo_label='Replace')
