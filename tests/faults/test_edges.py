@@ -286,14 +286,20 @@ def test_damaged_rows(tmp_path, statement):
                 assert str(tmp_path/'wf.db') in str(error)
         assert failed
 
-@pytest.mark.parametrize('statement', ['CREATE TRIGGER spy AFTER UPDATE ON workflow_session BEGIN SELECT 1; END', 'DROP TRIGGER workflow_session_deleted',
-                                       'DROP VIEW workflow_state', 'ALTER TABLE workflow_value ADD COLUMN more', 'DROP INDEX workflow_session_listing'])
-def test_foreign_schema(tmp_path, statement):
-    with closing(damaged(tmp_path/'wf.db')): pass
-    with closing(sqlite3.connect(tmp_path/'wf.db')) as con: con.execute(statement)
-    before = (tmp_path/'wf.db').read_bytes()
-    with pytest.raises(sqlite3.DatabaseError, match='the schema differs from the one that this package creates') as error: Store(tmp_path/'wf.db')
-    assert str(tmp_path/'wf.db') in str(error.value) and (tmp_path/'wf.db').read_bytes() == before
+@pytest.mark.parametrize('statement, difference', [
+    ('CREATE TRIGGER spy AFTER UPDATE ON workflow_session BEGIN SELECT 1; END', 'foreign or changed: trigger spy'),
+    ('ALTER TABLE workflow_value ADD COLUMN more', 'foreign or changed: table workflow_value'),
+    ('DROP TRIGGER workflow_session_deleted', 'missing or changed: workflow_session_deleted'),
+    ('DROP VIEW workflow_state', 'missing or changed: workflow_state'),
+    ('DROP INDEX workflow_session_listing', 'missing or changed: workflow_session_listing')])
+def test_foreign_schema(tmp_path, statement, difference):
+    path = tmp_path/'wf.db'
+    with closing(damaged(path)): pass
+    with closing(sqlite3.connect(path)) as con: con.execute(statement)
+    before = path.read_bytes()
+    with pytest.raises(sqlite3.DatabaseError) as error: Store(path)
+    assert f'differs from the one that this package creates ({difference})' in str(error.value)
+    assert str(path) in str(error.value) and path.read_bytes() == before
 
 def test_tables_of_other_applications_stay(tmp_path):
     with closing(damaged(tmp_path/'wf.db')): pass
