@@ -184,7 +184,7 @@ def test_copy_from_a_file_to_an_engine(engine, tmp_path):
     with SQLiteWorkflowStateStore(tmp_path/'source.db') as source:
         fill(source)
         source.update_state('review', 'named', {}, remove=['a'])  # a server can't store NUL in ids only
-        with engine.open() as target: pass
+        engine.open().close()
         place, *options = address(engine)
         assert run('copy', tmp_path/'source.db', place, *options) == 'copied 3 sessions; 0 were there already\n'
         assert run('copy', tmp_path/'source.db', place, *options) == 'copied 0 sessions; 3 were there already\n'
