@@ -329,6 +329,7 @@ def test_restores_under_load(tmp_path, rounds, figures):
             check_file(path)
     stop.touch()
     done = [json.loads(tab.end()[-1]) for tab in tabs]
+    with Store(path) as store: assert store.check() == []  # two that close at the same instant may leave the log to this one
     assert files(tmp_path) == sorted(['wf.db', 'a.db', 'b.db', 'a.copy', 'b.copy', 'stop'])
     figures |= {'restores': restores, 'kills': rounds, **{key: sum(one[key] for one in done) for key in done[0]}}
     assert figures['stale_accepted'] == figures['mixed'] == 0 and figures['saves'] and re.match('[1-9]', f"{figures['stale_refused']}")
