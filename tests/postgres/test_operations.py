@@ -23,7 +23,7 @@ from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, copy_store
 from .proxy import Proxy
 from .server import PostgresServer, unprivileged
 from .test_faults import (  # noqa: F401
-    WRITES, Child, F, S, Store, address, ask, at_commit, bouncer, clients, options, own_server, proxy,
+    WRITES, Child, F, S, Store, address, ask, at_commit, bouncer, clients, lock_of, options, own_server, proxy,
     refused, swallow, until, writers)
 
 def named(options, name): return {**options, 'conninfo': f'{options["conninfo"]} application_name={name}'}
@@ -81,28 +81,75 @@ def test_every_waiter_gets_a_true_message_in_time(options, rounds, figures):
                 'longest_wait': round(waited, 2)}
     print(figures)
 
-def test_wait_for_a_session_that_is_being_created_is_bounded_in_total(options):
-    "One that waits for the row to appear and then for its lock has one timeout for both."
-    with Store(options) as one, Store(options) as two, Store(options, timeout=1.5) as hasty:
-        created, locked = threading.Event(), threading.Event()
-        def create():
-            with one.edit_state(F, 'new') as state:
-                state['n'] = 1
-                created.set()
-                time.sleep(1)
-        def lock():
-            with two.edit_state(F, 'new'):
-                locked.set()
-                time.sleep(2)
-        with in_background(create) as _:
-            assert created.wait(20)
-            with in_background(lock, lambda: hasty.update_state(F, 'new', {'n': 2})) as [second, call]:
-                begin = time.monotonic()
-                try: call.result(60)
-                except hasty.OperationalError as error:
-                    assert 'timeout=1.5' in str(error) and 'no answer' not in str(error)
-                print(time.monotonic() - begin)
-                second.result(60)
+@contextlib.contextmanager
+def being_created(options, session):
+    "Another connection inserts this session; it commits at the end of the block."
+    import psycopg
+    with psycopg.connect(options['conninfo']) as con:
+        con.execute(f"""INSERT INTO {options['schema']}.workflow_session
+            (flow_id, session_id, created, updated, revision, state_size) VALUES (%s, %s, 1, 1, 1, 0)""", (F, session))
+        yield
+
+@contextlib.contextmanager
+def being_edited(options, session):
+    "Another connection holds this session until the end of the block."
+    import psycopg
+    with psycopg.connect(options['conninfo']) as con:
+        sql = f"SELECT 1 FROM {options['schema']}.workflow_session WHERE session_id = %s FOR UPDATE"
+        assert con.execute(sql, (session,)).fetchall()
+        yield
+
+def enter(block):
+    with block: pass
+
+WAITERS = {**WRITES, 'edit_session': lambda store: enter(store.edit_session(F, S)),
+           'edit_step_state': lambda store: enter(store.edit_step_state(F, S, 'a'))}
+CREATORS = {name: call for name, call in WAITERS.items() if name not in ('new', 'copy', 'delete', 'undo')} | {
+    'new': lambda store: store.create_session(F, S),
+    'copy': lambda store: store.copy_session(F, 'other', to_session_id=S)}
+
+@pytest.mark.parametrize('how, call', [
+    *[(being_edited, name) for name in WAITERS if name != 'new'], *[(being_created, name) for name in CREATORS]])
+def test_every_method_says_that_another_writer_holds_the_session(options, how, call):
+    with Store(options) as store, Store(options, timeout=.3) as hasty:
+        store.create_session(F, 'other')
+        if how is being_edited: store.update_state(F, S, {'n': 0}, undo_label='first')
+        with how(options, S), refused(hasty, options, r'another writer has held the session .* timeout=0\.3 seconds'):
+            (WAITERS if how is being_edited else CREATORS)[call](hasty)
+
+def test_wait_for_a_session_that_is_being_created_is_bounded_in_total(options, proxy):
+    "It waits a second for the row to appear, and then a second for its lock: the lock's wait does not start anew."
+    held = contextlib.ExitStack()
+    with Store(options) as store, Store(named({**options, 'conninfo': proxy.conninfo}, 'waiter'), timeout=1.5) as hasty:
+        store.update_state(F, 'warm', {'n': 0})
+        hasty.update_state(F, 'warm', {'n': 0})
+        # Its second statement of this kind comes after the wait for the row; the first is its look for the session
+        proxy.at(lock_of(proxy), lambda relay: held.enter_context(being_edited(options, 'new')), nth=2)
+        creating = contextlib.ExitStack()
+        creating.enter_context(being_created(options, 'new'))
+        with in_background(lambda: hasty.update_state(F, 'new', {'n': 2})) as [call]:
+            until(lambda: any(wait == 'Lock' for _, wait in backends(options, 'waiter')))
+            time.sleep(1)
+            creating.close()
+            until(lambda: not proxy.events)
+            time.sleep(1)
+            held.close()
+            with refused(hasty, options, r'another writer has held the session .* timeout=1\.5 seconds'): call.result(60)
+        assert store.get_state(F, 'new') == {}
+
+def test_a_process_that_waits_for_another_one_to_create_the_tables_says_so(options, proxy):
+    "It is not the server that is silent, but the process that creates them."
+    import psycopg
+    proxy.hangs_up = False
+    proxy.at('CREATE SCHEMA', swallow)
+    with in_background(lambda: Store(options, conninfo=proxy.conninfo)) as [stuck]:
+        until(lambda: not proxy.events)
+        with pytest.raises(psycopg.OperationalError, match=r'another process .* timeout=0\.3 seconds') as error:
+            Store(options, timeout=.3)
+        assert f'schema {options["schema"]}' in str(error.value)
+        proxy.cut()
+        with pytest.raises(psycopg.OperationalError): stuck.result(60)
+    with Store(options) as store: store.update_state(F, S, {'n': 1})
 
 @pytest.mark.parametrize('write', [*WRITES, 'creates'])
 def test_waiters_leave_the_other_connections_free(options, write, figures):
