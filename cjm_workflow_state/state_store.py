@@ -176,7 +176,7 @@ class UndoConflictError(Exception):
 
     def __str__(self) -> str:
         action = "the action" if self.label is None else f"the action {_truncate(self.label, 60)!r}"
-        return (f"changed since {action}: {', '.join(map(repr, self.fields))}: "
+        return (f"{', '.join(map(repr, self.fields))} changed since {action}: "
                 f"pass force=True, or force={self.keys!r}, to overwrite, or keep={self.keys!r} to leave as it is")
 
 # %% ../nbs/state_store.ipynb #depth
@@ -241,7 +241,7 @@ def _dumps(
     levels: int = _MAX_LEVELS # Fewer for a part of a value
 ) -> str: # Compact text without lone surrogates, which UTF-8 can't hold
     text = _quote(value) if type(value) is str else encode(value)
-    if _too_deep(text, levels): raise TypeError(f"deeper than {_MAX_LEVELS} levels")
+    if _too_deep(text, levels): raise TypeError(f"nested deeper than {_MAX_LEVELS} levels")
     return text if text.isascii() else _escape_surrogates(text)
 
 def _escape_surrogates(text: str) -> str:
@@ -336,7 +336,7 @@ def _flatten(
 def _whole_text(path: _Path, value: dict[Any, Any], encode: _Encode, levels: int) -> Optional[str]:
     "The text of a map, or of a small dict; `None` if the size of the dict is not known yet, or too big."
     is_map = len(value) > _MAX_RECORD_KEYS
-    if not is_map and not _looks_small(value, len(path) + 1): return None
+    if not is_map and not _may_fit(value, len(path) + 1): return None
     if set(map(type, value)) != {str}: _by_key_text(value, ".".join(path))
     text = _dumps(value, encode, levels)
     return text if is_map or _fits(text) else None
@@ -344,7 +344,7 @@ def _whole_text(path: _Path, value: dict[Any, Any], encode: _Encode, levels: int
 def _fits(text: str) -> bool:
     return len(text) <= _MAX_WHOLE_BYTES and (text.isascii() or len(text.encode()) <= _MAX_WHOLE_BYTES)
 
-def _looks_small(value: dict[Any, Any], level: int) -> bool:
+def _may_fit(value: dict[Any, Any], level: int) -> bool:
     "Whether to encode a dict in one piece, to see how big it is; a wrong guess costs only time."
     for part in value.values():
         if isinstance(part, str):
@@ -470,7 +470,7 @@ class _WriteOptions(NamedTuple):
         if self.undo_group is not None:
             _check_text("undo_group", self.undo_group, min_length=0)
             if self.undo_label is None:
-                raise ValueError("undo_group needs an undo_label: only labelled writes can be undone")
+                raise ValueError("undo_group requires an undo_label: only labelled writes can be undone")
 
 # %% ../nbs/state_store.ipynb #step
 _STEP_PREFIX = "_step_"
@@ -541,11 +541,11 @@ def _flatten_state(
             if is_caller_too_deep and not _is_value_too_deep(value, _MAX_LEVELS + is_step): raise
             path = _path_of_bad_value("", {key: value}, encode)
             if path is None: raise
-            what = "" if encode is _encode or error.__cause__ else _fault_of_default(value)
+            what = "" if encode is _encode or error.__cause__ else _default_error_prefix(value)
             raise TypeError(f"{path} is not JSON: {what}{error}") from error.__cause__
     return texts
 
-def _fault_of_default(value: Any) -> str:
+def _default_error_prefix(value: Any) -> str:
     "The beginning of an error if the value would be JSON with another `default`."
     at_fault = _path_of_bad_value("", value, _make_encoder(lambda part: None)) is None
     return "default returned what JSON can't hold: " if at_fault else ""
@@ -568,7 +568,7 @@ def _metadata_texts(argument: str, metadata: Any) -> dict[str, str]:
         if value is not None and not isinstance(value, (str, int, float)): raise TypeError(
             f"{argument}[{key!r}] must be a str, an int, a float, a bool or None, not {type(value).__name__}")
         if isinstance(value, int) and value.bit_length() > 4 * _MAX_METADATA_BYTES: raise ValueError(
-            f"{argument}[{key!r}] is too long: metadata can have {_MAX_METADATA_BYTES:,} bytes of JSON")
+            f"{argument}[{key!r}] is too long: metadata can have at most {_MAX_METADATA_BYTES:,} bytes of JSON")
     texts = {key: _dumps(value) for key, value in _by_key_text(metadata, argument).items()}
     _check_metadata_size(argument, texts)
     return texts
@@ -576,7 +576,7 @@ def _metadata_texts(argument: str, metadata: Any) -> dict[str, str]:
 def _check_metadata_size(argument: str, texts: dict[str, str]) -> None:
     size = len(_tree_text(texts).encode())
     if size > _MAX_METADATA_BYTES: raise ValueError(
-        f"{argument} can have {_MAX_METADATA_BYTES:,} bytes of JSON in all, not {size:,}: use the state for more")
+        f"{argument} can have at most {_MAX_METADATA_BYTES:,} bytes of JSON, not {size:,}: use the state for more")
 
 def _digest(text: str) -> bytes:
     # Imported here: it loads OpenSSL, which takes a third of the time to import this module
@@ -652,12 +652,12 @@ class _Action(NamedTuple):
         values, orders = [], []
         # Bytes that the entry which undo will store has more than this one
         growth = 0
-        for path, (old, new, behind) in self.fields.items():
+        for path, (old, new, preceding) in self.fields.items():
             where = f"[{','.join(path)}]"
             if isinstance(old, Order): orders.append(f"[{where},[{','.join(old)}],[{','.join(new)}]]")
             else:
                 text = "" if old is GONE else _tree_text(old)
-                values.append(f"[{where},[{text}],{_encode(_fingerprint(new))},{behind or 'null'}]")
+                values.append(f"[{where},[{text}],{_encode(_fingerprint(new))},{preceding or 'null'}]")
                 growth += 200 - len(text) + (len(_tree_text(new).encode()) if new is not GONE else 0)
         sections = [f"[{','.join(values)}]", _encode(self.steps)]
         if orders: sections.append(f"[{','.join(orders)}]")
@@ -681,8 +681,8 @@ class _Action(NamedTuple):
                 # The value stays a text
                 old, end = text[start:end], end + len("]")
             new, end = _scan_after(",", text, end)
-            behind, end = _scan_after(",", text, end)
-            fields[tuple(map(_dump_key, path))] = Field(old, new, None if behind is None else _dump_key(behind))
+            preceding, end = _scan_after(",", text, end)
+            fields[tuple(map(_dump_key, path))] = Field(old, new, None if preceding is None else _dump_key(preceding))
             at = end + len("]") + text.startswith(",", end + len("]"))
         _, steps, *orders = json.loads("[[" + text[at:])
         for path, *sides in chain(*orders):
@@ -782,8 +782,8 @@ def _flatten_part(path: _Path, part: Any) -> dict[_Path, str]:
     return rows
 
 def _action_between(before: _Content, after: _Content) -> _Action:
-    previous_key = dict(zip(before.tree, ["", *before.tree]))
-    steps = {step: previous_key[step] if step in before.steps else None
+    preceding = dict(zip(before.tree, ["", *before.tree]))
+    steps = {step: preceding[step] if step in before.steps else None
              for step in before.tree if step in before.steps ^ after.steps}
     fields = changed_fields(before.tree, after.tree, inside=_splitter())
     if () in fields:  # a step that does not exist has no place
@@ -987,7 +987,7 @@ def _check_values(rows: Iterable[Sequence[Any]]) -> None:
         if type(k1) is type(k2) is type(k3) is type(value) is str and type(position) is int: continue
         _check_types(_VALUE_TYPES, [(k1, k2, k3, position, value)])
 
-def _check_found(
+def _check_numbers(
     sessions: Sequence[Any], # Rows that begin with id, revision, label and current step of one session
     undo: Iterable[Sequence[Any]] = () # Rows that begin with the number of an undo entry
 ) -> None:
@@ -1019,7 +1019,7 @@ class _Engine(Protocol):
     Several threads share one engine.
     """
     TIME_TEXT: str # SQL that formats a time; `{}` stands for the column
-    LOCK: str # statement that locks a session's row until the end of the transaction; "" if `write` excludes all
+    LOCK: str # end of a query that locks its rows until the end of the transaction; "" if `write` excludes all
     NEXT_TIME: str # SQL for a value of session `s` that `change_time` uses
     INDEXED_BY: str # SQL that makes a listing walk along the index `{}`; "" if the planner does so by itself
     STEP_KEY: str # SQL for what the index of steps holds of the step `{}`
@@ -1122,11 +1122,13 @@ def _check_schema(con: sqlite3.Connection, version: Optional[int] = None) -> Non
         SELECT type, name, sql FROM sqlite_master
         WHERE sql IS NOT NULL AND tbl_name IN ({','.join('?' * len(expected))})""", [name for name, _ in expected])
     objects = {(name, sql): kind for kind, name, sql in found}
-    foreign = [name for (name, sql), kind in objects.items() if kind != "index" and (name, sql) not in expected]
+    foreign = [
+        f"{kind} {name}" for (name, sql), kind in objects.items() if kind != "index" and (name, sql) not in expected]
     missing = [name for name, sql in expected if (name, sql) not in objects]
     if foreign or missing:
-        what = ", ".join(foreign or missing)
-        raise sqlite3.DatabaseError(f"the schema is not as this package creates it ({what}): restore a backup")
+        what, names = ("foreign or changed", foreign) if foreign else ("missing or changed", missing)
+        raise sqlite3.DatabaseError(
+            f"the schema differs from the one that this package creates ({what}: {', '.join(names)}): restore a backup")
 
 # %% ../nbs/state_store.ipynb #prepare
 def _prepare_file(con: sqlite3.Connection) -> None:
@@ -1180,7 +1182,7 @@ def _migrate_old_table(con: sqlite3.Connection) -> list[str]: # What people must
     if not set(_OLD_COLUMNS) <= set(names):
         raise sqlite3.DatabaseError(f"table workflow_state has columns {names}, not those of an earlier release")
     con.text_factory = _text_or_bytes
-    try: notes, unread = _migrate_rows(con, "label" if "label" in names else "NULL", _added_by_people(con, names))
+    try: notes, unread = _migrate_rows(con, "label" if "label" in names else "NULL", _user_additions(con, names))
     finally: con.text_factory = str
     if unread: notes.append(
         "table workflow_state is kept as workflow_state_old, because the new tables have no place for "
@@ -1188,7 +1190,7 @@ def _migrate_old_table(con: sqlite3.Connection) -> list[str]: # What people must
     else: con.execute("DROP TABLE workflow_state_old")
     return notes
 
-def _added_by_people(con: sqlite3.Connection, names: list[str]) -> list[str]:
+def _user_additions(con: sqlite3.Connection, names: list[str]) -> list[str]:
     "What the old table has besides what the earlier releases created."
     objects = con.execute("""
         SELECT type, name FROM sqlite_master
@@ -1352,7 +1354,7 @@ class _FileGuard:
 
     def start(self) -> None:
         "Remember which log and file were opened. Before its first write, a store may be idle for hours."
-        now = self.look()
+        now = self.identify()
         # A file that can only be read may have no log
         if not now[0]: return
         self.opened = now
@@ -1360,8 +1362,8 @@ class _FileGuard:
             with suppress(OSError):
                 _append_result(self.descriptors, os.open, (self.log,), (os.O_RDONLY | os.O_CLOEXEC,))
 
-    def look(self) -> Any:
-        "What is there now: device and inode of the log and of the file."
+    def identify(self) -> Any:
+        "Device and inode of the log and of the file that are there now."
         try: file, log = os.stat(self.file), os.stat(self.log)
         except OSError: return None, os.path.exists(self.file)
         self.log_size = log.st_size
@@ -1369,7 +1371,7 @@ class _FileGuard:
 
     def verify(self) -> None:
         "Raise if the file or the log is no longer the one that was opened; from then on, always raise."
-        now = self.look()
+        now = self.identify()
         if self.opened is None: self.start()
         if now != self.opened and not self.failure:
             what = "file's log (-wal)" if self.opened is None or now[1] in (self.opened[1], True) else "file"
@@ -1380,7 +1382,7 @@ class _FileGuard:
             if self.opened and now[0] == self.opened[0]: self.unlink_log()
         if self.failure: raise sqlite3.OperationalError(self.failure)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         "The connections are closed: the next ones may find another log and another file."
         self.opened = None
         _close_all(self.descriptors)
@@ -1725,7 +1727,7 @@ class _SQLite:
         # The last connection to close deletes the log
         if self.writer is not None: self.writer.close()
         self.writer, self.writer_broken = None, False
-        self.guard.forget()
+        self.guard.reset()
         with self.errors:
             con = self.connect()
             with _close_on_error(con):
@@ -1746,7 +1748,7 @@ class _SQLite:
         # The last connection to close moves the log into the file
         elif self.writer: self.writer.close()
         self.writer = None
-        self.guard.forget()
+        self.guard.reset()
         if self.path: self.process_lock.close()
         return True
 
@@ -1975,14 +1977,16 @@ def _commit_unknown(*args: Any) -> Exception:
     error: Exception = _driver().CommitUnknown(*args)
     return error
 
-def _with_patience(gen: Any, seconds: float) -> Generator[Any, Any, Any]:
+def _with_answer_timeout(gen: Any, seconds: float) -> Generator[Any, Any, Any]:
     "Run psycopg's generator `gen`, and raise `TimeoutError` if its socket is not ready for that long."
-    since, ready = time.monotonic(), None
+    since, ready = 0.0, None
     while True:
         try: wanted = gen.send(ready)
         except StopIteration as end: return end.value
         ready = yield wanted
-        if ready: since = time.monotonic()
+        # psycopg resumes it every tenth of a second in which nothing arrives
+        if ready: since = 0.0
+        elif not since: since = time.monotonic()
         elif time.monotonic() - since > seconds: raise TimeoutError
 
 @lru_cache
@@ -1993,14 +1997,15 @@ def _driver() -> Any:
         need = "PostgresWorkflowStateStore needs psycopg: pip install 'cjm-workflow-state[postgres]'"
         raise ImportError(f"{need} ({error})") from error
     class Connection(psycopg.Connection[Any]):
-        patience: Optional[float] = None
+        answer_timeout: Optional[float] = None
         silent = over_tcp = False
         def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-            try: return super().wait(_with_patience(gen, self.patience) if self.patience else gen, *args, **kwargs)
+            seconds = self.answer_timeout
+            try: return super().wait(_with_answer_timeout(gen, seconds) if seconds else gen, *args, **kwargs)
             except TimeoutError as error:
                 self.silent = True
                 self.pgconn.finish()
-                raise psycopg.OperationalError(f"no answer from the server for {self.patience} seconds") from error
+                raise psycopg.OperationalError(f"no answer from the server for {seconds} seconds") from error
     CommitUnknown: Any = type("CommitUnknownError", (CommitUnknownError, psycopg.OperationalError), {
         "__doc__": CommitUnknownError.__doc__, "__module__": __name__,
         "__reduce__": lambda error: (_commit_unknown, error.args)})
@@ -2074,7 +2079,12 @@ def _prepare_server(con: Any, schema: str, quoted: str, timeout: float = 30.0) -
     if _server_version(con, schema, quoted) == len(_POSTGRES_SCHEMA): return
     # The lock ends with the transaction, so it also works behind a pooler
     with con.transaction():
-        con.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", (schema, _APPLICATION_ID))
+        con.execute("SELECT set_config('lock_timeout', $1::bigint::text, true)", (_milliseconds(timeout),))
+        try: con.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", (schema, _APPLICATION_ID))
+        except _driver().psycopg.errors.LockNotAvailable as error: raise _driver().psycopg.OperationalError(
+            "another process has been creating or upgrading the tables for longer than "
+            f"timeout={timeout} seconds") from error
+        con.execute("SET LOCAL lock_timeout = 0")
         version = _server_version(con, schema, quoted)
         if version == len(_POSTGRES_SCHEMA): return
         found = con.execute("SELECT 1 FROM pg_namespace WHERE nspname = $1", (schema,)).fetchall()
@@ -2341,7 +2351,8 @@ def _close_unused(pool: "weakref.ref[_Pool]", closing: threading.Lock, emptied: 
 # %% ../nbs/state_store.ipynb #postgres-transaction
 class _PendingResult:
     "The result of a statement that has been sent."
-    def __init__(self, cursor: Any, pipeline: Any) -> None: self.cursor, self.pipeline = cursor, pipeline
+    def __init__(self, cursor: Any, transaction: _PostgresTransaction) -> None:
+        self.cursor, self.transaction = cursor, transaction
 
     def fetchall(self) -> list[Any]:
         self.wait()
@@ -2353,8 +2364,12 @@ class _PendingResult:
         return int(self.cursor.rowcount)
 
     def wait(self) -> None:
-        "Synchronize, so that the server knows that it waits for us: only then do its limits for idle clients apply."
-        if self.cursor.pgresult is None: self.pipeline.sync()
+        if self.cursor.pgresult is None: self.transaction.synchronize()
+
+@lru_cache
+def _may_wait(sql: str) -> bool:
+    "Whether the statement may wait for another writer of the session."
+    return bool(re.search("FOR UPDATE|INSERT INTO workflow_session|DELETE FROM workflow_session WHERE flow_id", sql))
 
 class _PostgresTransaction:
     "What `write` returns."
@@ -2362,16 +2377,30 @@ class _PostgresTransaction:
     committing: Any = None # result of COMMIT
     identity: Sequence[Any] = () # what `begin` returned; known before COMMIT is sent
 
-    def __init__(self, con: Any, pipeline: Any, schema: str, timeout: float, lock_timeout: float) -> None:
-        self.con, self.pipeline, self.schema, self.timeout = con, pipeline, schema, timeout
+    may_wait = False # for another writer, since we last synchronized
+
+    def __init__(self, db: _Postgres, con: Any, pipeline: Any, lock_timeout: float) -> None:
+        self.db, self.con, self.pipeline, self.timeout = db, con, pipeline, db.timeout
         # `allowed` is for one statement, `deadline` for all lock waits
         self.allowed, self.deadline = lock_timeout, time.monotonic() + lock_timeout
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> _PendingResult:
-        waits = sql is _Postgres.LOCK or sql.startswith("\nINSERT INTO workflow_session")
-        seconds = self.deadline - time.monotonic() if waits else self.timeout
+        may_wait = _may_wait(sql)
+        self.may_wait = self.may_wait or may_wait
+        seconds = self.deadline - time.monotonic() if may_wait else self.timeout
         if abs(seconds - self.allowed) > self.timeout / 10: self.allow(seconds)
-        return _PendingResult(self.con.execute(_postgres_sql(sql, self.schema), values), self.pipeline)
+        return _PendingResult(self.con.execute(_postgres_sql(sql, self.db.quoted), values), self)
+
+    def synchronize(self) -> None:
+        "Wait for all results. It also tells the server that it waits for us: only then do its limits for clients apply."
+        errors = self.db.driver.errors
+        try: self.pipeline.sync()
+        except (errors.LockNotAvailable, errors.QueryCanceled) as error:
+            if self.may_wait and time.monotonic() >= self.deadline: error.args = (
+                f"another writer has held the session for longer than timeout={self.timeout} seconds: "
+                f"{self.db.errors.name}",)
+            raise
+        self.may_wait = False
 
     def allow(self, seconds: float) -> None:
         "Let each statement from here on take that long. A server's limit for one wait would start anew with each wait."
@@ -2382,7 +2411,7 @@ class _PostgresTransaction:
     def begin(self, synchronous: str) -> None:
         self.con.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         sql = _begin_sql(synchronous, over_tcp=self.con.over_tcp)
-        self.begun = _PendingResult(self.con.execute(sql, (_milliseconds(self.allowed),)), self.pipeline)
+        self.begun = _PendingResult(self.con.execute(sql, (_milliseconds(self.allowed),)), self)
 
     @property
     def began(self) -> Sequence[Any]:
@@ -2394,7 +2423,7 @@ class _PostgresTransaction:
         if self.began: before()
         self.committing = self.con.execute("COMMIT")
 
-def _milliseconds(seconds: float) -> int: return max(1, int(seconds * 1000))
+def _milliseconds(seconds: float) -> int: return max(1, int(seconds * 1000) + 1)
 
 @lru_cache
 def _begin_sql(synchronous: str, over_tcp: bool) -> str:
@@ -2421,17 +2450,17 @@ _ALLOW = """set_config('statement_timeout', least(
 _END_BACKEND = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE backend_xid = $1::xid8::xid AND wait_event IS DISTINCT FROM 'SyncRep'  -- it has committed, on this server"""
-
 class _Postgres:
     "A pool of connections, and the locks of the writes that are under way."
     TIME_TEXT = (f"CASE WHEN {{0}} BETWEEN {_MIN_TIME} AND {_MAX_TIME} THEN "
                  "to_char(to_timestamp({0} / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END")
-    LOCK = "SELECT 1 FROM workflow_session WHERE flow_id = ? AND session_id = ? FOR UPDATE"
+    LOCK = " FOR UPDATE"
     NEXT_TIME = f"CASE WHEN updated <= {_CLOCK} + {_MAX_LEAD} THEN greatest(updated + 1, {_CLOCK}) ELSE {_CLOCK} END"
     INDEXED_BY, STEP_KEY = "", "left({}, 100)"
     CONTAINS = "strpos(lower(label), lower(? COLLATE \"C\")) > 0"
-    METADATA = """(SELECT '{' || string_agg(key || ':' || value, ',' ORDER BY position) || '}'
-        FROM workflow_metadata WHERE session = id)"""
+    METADATA = """CASE WHEN EXISTS (SELECT FROM workflow_metadata WHERE session = id) THEN (
+        SELECT '{' || string_agg(key || ':' || value, ',' ORDER BY position) || '}'
+        FROM workflow_metadata WHERE session = id) END"""  # an aggregate costs more than EXISTS
     PLANNER = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in dict(
         jit="off", plan_cache_mode="force_custom_plan", enable_hashjoin="off", enable_mergejoin="off",
         max_parallel_workers_per_gather=0).items())
@@ -2463,7 +2492,7 @@ class _Postgres:
         con = _driver().Connection.connect(
             self.conninfo, autocommit=True, client_encoding="utf8", cursor_factory=self.driver.RawCursor,
             fallback_application_name="cjm_workflow_state", **options)
-        con.patience, con.over_tcp = self.timeout + 1, con.info.host[:1] not in ("/", "@", "")
+        con.answer_timeout, con.over_tcp = self.timeout + 1, con.info.host[:1] not in ("/", "@", "")
         if not self.prepare: con.prepare_threshold = None
         # One type for all integers, so that a statement is prepared once
         con.adapters.register_dumper(int, self.driver.types.numeric.Int8BinaryDumper)
@@ -2567,7 +2596,7 @@ class _Postgres:
             if self.writes is not writes: raise self.driver.ProgrammingError(
                 f"the process forked inside the edit block, which belongs to its parent: {self.errors.name}") from None
             if tx is None or not tx.con.closed:
-                if in_our_code: self.explain(error, tx)
+                if in_our_code: self.errors.explain(error)
                 raise
             writes.discard(lock)
             self.resolve(tx, error)
@@ -2595,7 +2624,7 @@ class _Postgres:
                 f"timeout={self.timeout} seconds: {self.errors.name}") from None
             lock_timeout = self.timeout - (time.monotonic() - started)
             with self.connection(writes=True) as con, _pipeline(con) as pipeline:
-                tx = _PostgresTransaction(con, pipeline, self.quoted, self.timeout, lock_timeout)
+                tx = _PostgresTransaction(self, con, pipeline, lock_timeout)
                 tx.begin(self.synchronous)
                 yield tx, let_next_wait
         finally:
@@ -2610,14 +2639,6 @@ class _Postgres:
                 waiting.put(None)
                 if session is not None: self.queues[session] = waiting
         return waiting
-
-    def explain(self, error: Exception, tx: Optional[_PostgresTransaction]) -> None:
-        errors = self.driver.errors
-        limits = errors.LockNotAvailable, errors.QueryCanceled
-        if isinstance(error, limits) and tx and time.monotonic() >= tx.deadline:
-            error.args = (f"another writer has held the session for longer than timeout={self.timeout} seconds: "
-                          f"{self.errors.name}",)
-        self.errors.explain(error)
 
     def resolve(self, tx: _PostgresTransaction, error: Exception) -> None:
         "The connection broke: return if the transaction has committed, else raise what happened."
@@ -2654,6 +2675,7 @@ _Sql = tuple[str, tuple[Any, ...]] # a statement, or a part of one, and the valu
 _MAX_NAMES = 500
 _WHERE_SESSION = "FROM workflow_session WHERE flow_id = ? AND session_id = ?"
 _SESSION_ID = f"(SELECT id {_WHERE_SESSION})"
+_SESSION_REVISION = f"(SELECT revision {_WHERE_SESSION})"
 _SELECT_ROWS = "SELECT k1, k2, k3, position, value FROM workflow_value WHERE session = "
 _SELECT_PARTS = """
 SELECT k1, k2, k3, position, value FROM workflow_session s LEFT JOIN workflow_value v ON v.session = s.id
@@ -2685,13 +2707,14 @@ def _rows_from(found: Iterable[Any], scope: _Path, names: Optional[Collection[st
     return {path: row for path, row in rows.items() if (*path, "")[key] in wanted}
 
 @lru_cache
-def _find_sql(next_time: str, in_step: bool, names: Optional[int]) -> str:
-    "A statement for a session and the rows of that many keys of it, or of all."
-    columns = f"SELECT s.id, revision, label, current_step, {next_time}, "
-    where = " WHERE flow_id = ? AND session_id = ?"
-    if names == 0: return f"{columns}NULL FROM workflow_session s{where}"
-    rows = "k1, k2, k3, position, value FROM workflow_session s LEFT JOIN workflow_value v ON v.session = s.id"
-    return _rows_sql(columns + rows, in_step, names, where)  # a session without rows is found too
+def _find_sql(lock: str, next_time: str, in_step: bool, names: Optional[int]) -> str:
+    "A statement that locks a session and returns it with the rows of that many of its keys, or of all."
+    seen = _SESSION_REVISION if lock else "revision"  # if it waits for the lock, the rows are those of this revision
+    columns = f"SELECT s.id, revision, label, current_step, {next_time}, {seen}, "
+    session = f" FROM (SELECT * {_WHERE_SESSION}{lock}) s"
+    if names == 0: return f"{columns}NULL{session}"
+    rows = f"k1, k2, k3, position, value{session} LEFT JOIN workflow_value v ON v.session = s.id"
+    return _rows_sql(columns + rows, in_step, names)  # a session without rows is found too
 
 # %% ../nbs/state_store.ipynb #undo-statements
 _NEWEST_UNDO = f"""
@@ -2856,14 +2879,14 @@ class _Transaction:
         statements = self.find_statements(ids, names, undo)
         while True:
             found, *undo_rows = self.lock_and_read(ids, statements)
-            self.db.errors.read_stored(_check_found, found, undo_rows[0] if undo_rows else ())
+            self.db.errors.read_stored(_check_numbers, found, undo_rows[0] if undo_rows else ())
             self.check_found(ids, found[0][1] if found else 0, create)
             if found or not create: break
             if self.insert(flow_id, session_id): return True  # else another process has just created it
         if not found: return False
         id, revision, label, step, latest = found[0][:5]
         self.session = _Session(id, revision, label, step, self.db.change_time(self.connection, flow_id, latest))
-        self.rows = self.rows_from([row[5:] for row in found if any(row[5:])], names)
+        self.rows = self.rows_from([row[6:] for row in found if any(row[6:])], names)
         self.undo_rows = undo_rows[0] if undo_rows else ()
         self.names = names
         return True
@@ -2873,8 +2896,9 @@ class _Transaction:
     ) -> list[tuple[str, Sequence[Any]]]: # With their values: one for the session and its rows, and one for undo rows
         options = self.options
         number, values = _selection(options.scope, names)
-        sql = _find_sql(self.db.NEXT_TIME, bool(options.scope), number)
-        statements: list[tuple[str, Sequence[Any]]] = [(sql, ids if number == 0 else (*values, *ids))]
+        sql = _find_sql(self.db.LOCK, self.db.NEXT_TIME, bool(options.scope), number)
+        found_by = ids * 2 if self.db.LOCK else ids
+        statements: list[tuple[str, Sequence[Any]]] = [(sql, found_by if number == 0 else (*found_by, *values))]
         if options.undo_label is not None: undo = _NEWEST_UNDO, (options.undo_group, *ids, "".join(options.scope))
         if undo: statements.append(undo)
         return statements
@@ -2883,9 +2907,8 @@ class _Transaction:
         "The rows of each statement, once nobody else can write to the session."
         if self.load_ahead: statements = [*statements, (_SELECT_PARTS, (*ids, self.load_ahead))]
         while True:
-            lock = self.connection.execute(self.db.LOCK, ids) if self.db.LOCK else None
             found = [result.fetchall() for result in [self.connection.execute(*one) for one in statements]]
-            if lock is None or not found[0] or lock.fetchall(): break  # else it was created between the two
+            if not found[0] or found[0][0][1] == found[0][0][5]: break  # else it waited, and the rows are old
         if self.load_ahead: self.part_rows = found.pop()
         return found
 
@@ -3131,7 +3154,7 @@ def _needed_rows(actions: Iterable[_Action]) -> tuple[_Names, _Names, set[_Path]
             names.setdefault(scope, {"": None} if scope else {}).update(dict.fromkeys(inner[:1]))
             if not inner: ordered.add(scope)
             elif len(inner) == 1 and (field.before is GONE or field.after is None):
-                moving.setdefault(scope, {}).update({inner[0]: None, field.behind or inner[0]: None})
+                moving.setdefault(scope, {}).update({inner[0]: None, field.preceding or inner[0]: None})
                 moves[path] = moves.get(path, 0) + 1
         for step, previous in action.steps.items():
             names.setdefault((), {})
@@ -3336,7 +3359,8 @@ class _EditBlock(Generic[_Part]):
         object.__setattr__(self, "_block", [block])
 
     def __enter__(self) -> _Part:
-        if len(self._block) > 1: raise RuntimeError(f"this edit block was used before: call {self._method} again")
+        if len(self._block) > 1:
+            raise RuntimeError(f"an edit block can be entered only once: call {self._method} again")
         self._block.append(self._block[0])
         return self._block[0].__enter__()
 
@@ -3686,7 +3710,7 @@ def _restore(db: _SQLite, src: Path) -> None:
     try:
         with db.write() as tx: _copy_rows(tx, src, columns)
     except sqlite3.IntegrityError as error:
-        raise sqlite3.DatabaseError(f"src is damaged, it has a row twice: restore of {src}") from error
+        raise sqlite3.DatabaseError(f"src is damaged, because it contains a row twice: restore of {src}") from error
     finally:
         # If another thread is writing, the next call detaches `source`
         if db.lock.lock.acquire(blocking=False):
@@ -4727,7 +4751,8 @@ class SQLiteWorkflowStateStore(WorkflowStateStore):
     def _open(self) -> None: self._start(_SQLite(*self._options))
 
     def __getstate__(self) -> Dict[str, Any]:
-        if self._db.path is None: raise TypeError("an in-memory store can't be pickled: its data would stay behind")
+        if self._db.path is None: raise TypeError(
+            "an in-memory store can't be pickled, because the copy would be empty: use a file")
         return super().__getstate__()
 
     def backup(self,

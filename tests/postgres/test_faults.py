@@ -281,7 +281,7 @@ def content(options):
     tables = 'workflow_session', 'workflow_value', 'workflow_undo'
     return [ask(options, f'SELECT * FROM {table} ORDER BY 1, 2, 3, 4') for table in tables]
 
-def lock_of(proxy): return next(sql for sql in proxy.statements if 'SELECT 1 FROM' in sql and 'FOR UPDATE' in sql)
+def lock_of(proxy): return next(sql for sql in proxy.statements if 'FOR UPDATE' in sql)
 
 def at_lock(proxy): proxy.at(lock_of(proxy), lambda relay: relay.cut())
 

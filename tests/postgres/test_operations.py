@@ -151,6 +151,22 @@ def test_a_process_that_waits_for_another_one_to_create_the_tables_says_so(optio
         with pytest.raises(psycopg.OperationalError): stuck.result(60)
     with Store(options) as store: store.update_state(F, S, {'n': 1})
 
+@pytest.mark.parametrize('exists', [True, False])
+def test_a_write_that_waited_goes_on_from_what_the_other_writer_left(options, exists):
+    with Store(options) as holder, Store(named(options, 'waiter'), timeout=60) as store, ThreadPoolExecutor(1) as pool:
+        if exists: holder.update_state(F, S, {'n': 0})
+        def add():
+            with store.edit_state(F, S) as state: state['hung'] = state.get('hung', 0) + 1
+        def change(): store.update_state(F, S, {'hung': 5}, undo_label='x')
+        for call, before, after in ((add, 1, 2), (change, 1, 5)):
+            with hung_block(holder):
+                waiting = pool.submit(call)
+                until(lambda: any(wait == 'Lock' for _, wait in backends(options, 'waiter')))
+            waiting.result(60)
+            assert store.get_state(F, S)['hung'] == after
+        store.undo(F, S)
+        assert store.get_state(F, S)['hung'] == 1
+
 @pytest.mark.parametrize('write', [*WRITES, 'creates'])
 def test_waiters_leave_the_other_connections_free(options, write, figures):
     "Of twenty threads that wait for one session, one uses a connection."
