@@ -31,7 +31,7 @@ FOUND_PER_PAGE = 25
 NEWS_AFTER = 25  # seconds; proxies close a request that is silent for a minute
 CHANGED = "This session was changed in another tab or window."
 STALE = "This session was changed in another tab or window, or by a click whose answer got lost, so this click did nothing."
-UNAVAILABLE = "The server can't save or read anything at the moment. Try again in a minute."
+UNAVAILABLE = "The server can't save or show this at the moment. Try again in a minute."
 UNKNOWN = "The server does not know whether this was saved. Reload the page to see."
 
 def open_store(db: str) -> WorkflowStateStore:
@@ -162,7 +162,7 @@ def show_key(request: Request): return html.key_page(f"{public_url(request)}/ent
 
 @web.get("/enter/{token}")
 def enter(request: Request):
-    text = "In this browser, you will see the sessions of the link, and no longer those that you see now. Keep the private link of those first if you need them."
+    text = "This browser will show the sessions of the link, and no longer those that you see now. If you need those again, keep their private link first."
     return html.confirm_page("Open your sessions here", text, "Open them", f"/enter/{quote(request.path_params['token'])}")
 
 @web.post("/enter/{token}")
@@ -192,7 +192,7 @@ def change_sharing(request: Request):
 @at_home
 def join_page(request: Request):
     summary = sessions.shared_link(store, request.path_params["sid"], request.path_params["secret"])
-    return html.confirm_page("A shared session", f"Somebody lets you take part in “{summary.label or rv.UNTITLED}”. What you change there, they see.", "Take part", request.url.path)
+    return html.confirm_page("A shared session", f"Somebody has shared “{summary.label or rv.UNTITLED}” with you. They see what you change.", "Take part", request.url.path)
 
 @web.post("/join/{sid}/{secret}")
 @at_home

@@ -85,7 +85,7 @@ def share_page(name: str, session_id: str, link: str, people: int) -> tuple[Any,
     start = Form(Button("Make a link", cls="main"), method="post", action=f"/s/{session_id}/share")
     stop = (P(Code(link, id="link")), P(f"People who have followed it: {people:,}"),
             Form(Button("Withdraw the link", name="stop", value="yes", cls="quiet"), method="post", action=f"/s/{session_id}/share"))
-    return full_page(f"Share {name}", P("Whoever has the link can read and change this session, and undo what you did. If you withdraw it, all of them lose access."),
+    return full_page(f"Share {name}", P("Whoever has the link can read and change this session, and undo what you did. If you withdraw it, everyone who has followed it loses access."),
                      *(stop if link else [start]))
 
 

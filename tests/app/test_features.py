@@ -129,7 +129,7 @@ def test_a_link_lets_a_second_person_in(server, visit):
     link = ana.locator('#link').inner_text()
     ben = visit(server)
     ben.goto(link)
-    expect(ben.locator('main')).to_contain_text('Somebody lets you take part in “lease.txt”')
+    expect(ben.locator('main')).to_contain_text('Somebody has shared “lease.txt” with you')
     ben.click('button >> text=Take part')
     open_step(ben, 'Review')
     ben.keyboard.press('r')

@@ -11,7 +11,7 @@ from helpers import Server, expect_clause, expect_redo, expect_state, expect_und
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore
 from playwright.sync_api import expect
 
-UNAVAILABLE = "The server can't save or read anything at the moment."
+UNAVAILABLE = "The server can't save or show this at the moment."
 
 def fill(file):
     "Use all the room that is left."

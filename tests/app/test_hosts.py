@@ -38,13 +38,13 @@ def test_a_database_that_is_down_makes_a_message_and_the_app_goes_on_when_it_is_
         page.set_default_timeout(9_000)  # less than the store waits if nobody tells it otherwise
         with page.expect_response('**/accept', timeout=9_000) as answer: page.keyboard.press('a')
         assert answer.value.status == 503
-        notice(page).get_by_text("The server can't save or read anything at the moment.").wait_for()
+        notice(page).get_by_text("The server can't save or show this at the moment.").wait_for()
         expect_state(page, 'Not saved.')
         screenshot(page, 'database-down')
         other = page.context.new_page()
         for path in ('/', page.url.removeprefix(server.url)):
             answer = other.goto(server.url + path)
-            assert answer.status == 503 and "can't save or read" in answer.text()
+            assert answer.status == 503 and "can't save or show" in answer.text()
             assert not [word for word in ('127.0.0.1', 'postgres', str(database.port)) if word in answer.text() + page.locator('body').inner_text()]
         database.start()
         page.keyboard.press('a')

@@ -248,7 +248,7 @@ class FailingStore:
 class CommitUnknown(CommitUnknownError, SQLiteWorkflowStateStore.OperationalError): pass
 
 @pytest.mark.parametrize('error, message', [
-    (SQLiteWorkflowStateStore.OperationalError('secret-host: database or disk is full'), "can't save or read"), (CommitUnknown('secret-host'), 'does not know whether')])
+    (SQLiteWorkflowStateStore.OperationalError('secret-host: database or disk is full'), "can't save or show"), (CommitUnknown('secret-host'), 'does not know whether')])
 def test_a_store_that_fails_makes_a_page_without_details(web, client, url, monkeypatch, error, message):
     monkeypatch.setattr(web, 'store', FailingStore(web.store, error))
     for path in ('/', url, url + 'review', url + 'export.md', url + 'find', url + 'share', url + 'news', '/join/x/y'):
