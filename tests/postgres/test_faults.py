@@ -14,7 +14,6 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from faults import processes
 from cjm_workflow_state import state_store
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore, copy_store
 
+from . import methods
 from .proxy import Proxy
 from .server import PostgresServer, unprivileged
 
@@ -80,6 +80,15 @@ def until(true, what='it never came'):
     while not true():
         assert time.monotonic() < deadline, what
         time.sleep(.01)
+
+def announce(proxy, sql, event):
+    "Call `event(relay)` when such a statement arrives; returns a `threading.Event` that is set then."
+    arrived = threading.Event()
+    def happen(relay):
+        event(relay)
+        arrived.set()
+    proxy.at(sql, happen)
+    return arrived
 
 @contextlib.contextmanager
 def refused(store, options, names=None, unknown=False):
@@ -184,11 +193,7 @@ def test_server_killed_when_commit_was_sent(options, own_server, proxy, rounds, 
             for others in (0, 3):
                 with Store(options, conninfo=proxy.conninfo, timeout=10) as store, ThreadPoolExecutor(1) as pool:
                     store.update_state(F, S, {'n': 0})
-                    arrived = threading.Event()
-                    def lose(relay):
-                        hush(relay) if committed else swallow(relay)
-                        arrived.set()
-                    proxy.at('COMMIT', lose)
+                    arrived = announce(proxy, 'COMMIT', hush if committed else swallow)
                     call = pool.submit(store.update_state, F, S, {'n': 1}, undo_label='x')
                     assert arrived.wait(20)
                     if committed: until(lambda: ask(options, 'SELECT label FROM workflow_undo'))
@@ -217,11 +222,7 @@ def test_a_commit_before_a_restart_of_the_server_is_unknown(options, own_server,
     "The server says that the transaction was committed, but after a restart its number may belong to another one."
     with Store(options, conninfo=proxy.conninfo, timeout=10) as store, ThreadPoolExecutor(1) as pool:
         store.update_state(F, S, {'n': 0})
-        arrived = threading.Event()
-        def lose_answer(relay):
-            hush(relay)
-            arrived.set()
-        proxy.at('COMMIT', lose_answer)
+        arrived = announce(proxy, 'COMMIT', hush)
         proxy.hangs_up = False
         write = pool.submit(store.update_state, F, S, {'n': 1}, undo_label='x')
         assert arrived.wait(20)
@@ -439,21 +440,27 @@ def test_newer_schema_is_refused(options):
     with pytest.raises(store.DatabaseError, match=says): Store(options)
     assert content(options) == before
 
-def test_a_user_without_the_right_to_create_tables(options):
-    "The store works if the tables exist; otherwise the error says which right is missing."
-    user, mine, empty = f'app_{uuid.uuid4().hex[:8]}', options['schema'], f'{options["schema"]}_empty'
+@pytest.fixture
+def plain_user(options):
+    "A user who may use the tables but not create any: the name, and the options of a store."
+    user, schema = f'app_{uuid.uuid4().hex[:8]}', options['schema']
     with Store(options): pass
-    for sql in (f'CREATE ROLE {user} LOGIN', f'CREATE SCHEMA {empty}',
-                f'GRANT USAGE ON SCHEMA {mine}, {empty} TO {user}',
-                f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {mine} TO {user}'): ask(options, sql)
-    theirs = {**options, 'conninfo': options['conninfo'].replace('user=postgres', f'user={user}')}
+    for sql in (f'CREATE ROLE {user} LOGIN', f'GRANT USAGE ON SCHEMA {schema} TO {user}',
+                f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {user}'): ask(options, sql)
+    return user, {**options, 'conninfo': options['conninfo'].replace('user=postgres', f'user={user}')}
+
+def test_a_user_without_the_right_to_create_tables(options, plain_user):
+    "The store works if the tables exist; otherwise the error says which right is missing."
+    user, theirs = plain_user
+    empty, missing = f'{options["schema"]}_empty', f'{options["schema"]}_missing'
+    for sql in (f'CREATE SCHEMA {empty}', f'GRANT USAGE ON SCHEMA {empty} TO {user}'): ask(options, sql)
     with Store(theirs) as store:
         store.update_state(F, S, {'n': 1}, undo_label='x')
         store.undo(F, S)
         store.redo(F, S)
         store.copy_session(F, S)
         assert store.get_session(F, S).state == {'n': 1} and store.check() == []
-    for schema in (empty, f'{mine}_missing'):
+    for schema in (empty, missing):
         says = f'permission denied(?s:.*)schema {schema}'
         with pytest.raises(store.DatabaseError, match=says): Store(theirs, schema=schema)
 
@@ -658,68 +665,25 @@ def test_interpreter_ends_with_an_open_store(options, rounds, figures):
 
 # -- what it costs
 
+ONE, TWO = ('get_', 'list_', 'count_', 'session_exists'), ('update_', 'set_current_step', 'set_session_label')
+MORE = 'new session', 'undo group', 'removes'  # for what a merge usually does not have to do
+
+def most_trips(name):
+    if name.startswith(ONE): return 1
+    if name.startswith(TWO) and not any(words in name for words in MORE): return 2
+    return 4 if name == 'copy_session' else 3
+
 def test_round_trips(options, proxy, figures):
     "How often the client waits for an answer."
     proxy.delay = .01
-    def edit(**kw):
-        with store.edit_state(F, S, **kw) as state: state['n'] = uuid.uuid4().hex
-    def new(): return uuid.uuid4().hex
     with Store(options, conninfo=proxy.conninfo) as store:
-        for _ in range(8):  # then the statements are prepared
-            store.update_state(F, S, {'n': new(), 'm': {'a': [1] * 500, 'b': 'x' * 2000}}, undo_label='x')
-            store.update_step_state(F, S, 'step', {'n': new()}, undo_label='x')
-        calls = {
-            1: (lambda: store.get_state(F, S), lambda: store.get_step_state(F, S, 'step', keys=['n']),
-                lambda: store.get_session(F, S), lambda: store.get_session(F, S, steps=[]),
-                lambda: store.get_session_summary(F, S), lambda: store.list_sessions(F),
-                lambda: store.get_undo_history(F, S), lambda: store.get_current_step(F, S),
-                lambda: store.get_session(F, 'missing')),
-            2: (lambda: store.update_state(F, S, {'n': new()}),
-                lambda: store.update_state(F, S, {new(): 1}, undo_label='x'),
-                lambda: store.update_state(F, S, {'n': new()}, undo_label='x'),
-                lambda: store.update_step_state(F, S, 'step', {'n': new()}, undo_label='x'),
-                lambda: store.set_current_step(F, S, new()), lambda: store.set_session_label(F, S, new())),
-            3: (edit, lambda: edit(undo_label='x'), lambda: store.undo(F, S), lambda: store.redo(F, S),
-                lambda: store.undo(F, S, 'step'), lambda: store.redo(F, S, 'step'))}
-        for most, ones in calls.items():
-            for i, call in enumerate(ones):  # on a busy machine, psycopg may send the end of a packet late: one trip more
-                assert any(proxy.count(call) <= most for _ in range(3)), f'call {i} of the calls with at most {most} round trips'
-            figures[f'calls_of_{most}'] = len(ones)
-        grouped = {'undo_label': 'x', 'undo_group': 'g'}
-        store.update_state(F, S, {'n': 0}, **grouped)
-        def edit_parts(session, **kw):
-            with store.edit_session(F, session, **kw) as edited:
-                edited.state['n'], edited.step('step')['n'], edited.step('other')['n'] = new(), new(), new()
-        trips = {name: proxy.count(call) for name, call in {
-            'create_session': lambda: store.create_session(F), 'session_exists': lambda: store.session_exists(F, S),
-            'get_session_summary': lambda: store.get_session_summary(F, S), 'get_session': lambda: store.get_session(F, S),
-            'get_state': lambda: store.get_state(F, S), 'get_step_state': lambda: store.get_step_state(F, S, 'step'),
-            'get_current_step': lambda: store.get_current_step(F, S), 'list_sessions': lambda: store.list_sessions(F),
-            'count_sessions': lambda: store.count_sessions(F), 'list_flows': store.list_flows,
-            'get_undo_history': lambda: store.get_undo_history(F, S),
-            'set_session_label': lambda: store.set_session_label(F, S, new()),
-            'set_current_step': lambda: store.set_current_step(F, S, new()),
-            'set_current_step of a new session': lambda: store.set_current_step(F, new(), 'a'),
-            'update_state': lambda: store.update_state(F, S, {'n': new()}),
-            'update_state with a label': lambda: store.update_state(F, S, {'n': new()}, undo_label='x'),
-            'update_state in an undo group': lambda: store.update_state(F, S, {'n': 1}, **grouped),
-            'update_state that removes a key': lambda: store.update_state(F, S, {}, remove=['m'], undo_label='x'),
-            'update_state of a new session': lambda: store.update_state(F, new(), {'n': 1}),
-            'update_state of a new session, labelled': lambda: store.update_state(F, new(), {'n': 1}, undo_label='x'),
-            'update_step_state': lambda: store.update_step_state(F, S, 'step', {'n': new()}),
-            'update_step_state of a new session': lambda: store.update_step_state(F, new(), 'step', {'n': 1}),
-            'edit_state': edit, 'edit_state with a label': lambda: edit(undo_label='x'),
-            'edit_session of three parts': lambda: edit_parts(S),
-            'edit_session of three parts, labelled': lambda: edit_parts(S, undo_label='x'),
-            'edit_session of a new session': lambda: edit_parts(new()),
-            'undo': lambda: store.undo(F, S), 'redo': lambda: store.redo(F, S),
-            'clear_step_state': lambda: store.clear_step_state(F, S, 'step'),
-            'clear_step_state of nothing': lambda: store.clear_step_state(F, S, 'step'),
-            'copy_session': lambda: store.copy_session(F, S),
-            'reset_session': lambda: store.reset_session(F, S), 'delete_session': lambda: store.delete_session(F, S),
-            'prune_sessions': lambda: store.prune_sessions(F, timedelta(0))}.items()}
-        assert {name: number for name, number in trips.items() if number > 3} == {'copy_session': 4}
-        figures['round_trips'] = trips
+        methods.prepare(store, F, S)
+        trips = {name: proxy.count(call) for name, call in methods.calls(store, F, S).items()}
+        methods.prepare(store, F, S)
+        for name, call in methods.calls(store, F, S).items():  # psycopg may send the end of a packet late: one more
+            if trips[name] > most_trips(name): trips[name] = min(proxy.count(call) for _ in range(3))
+        assert {name: number for name, number in trips.items() if number > most_trips(name)} == {}
+    figures['round_trips'] = trips
     print(figures)
 
 # -- copy_store
