@@ -156,6 +156,11 @@ def test_a_process_that_waits_for_another_one_to_create_the_tables_says_so(optio
         with pytest.raises(psycopg.OperationalError): stuck.result(60)
     with Store(options) as store: store.update_state(F, S, {'n': 1})
 
+def test_an_upgrade_may_take_longer_than_the_timeout(options, monkeypatch):
+    with Store(options) as store: store.update_state(F, S, {'n': 1})
+    internals.add_schema_version(monkeypatch, [], ['SELECT pg_sleep(2)'])
+    with Store(options, timeout=.5) as store: assert store.get_state(F, S) == {'n': 1}
+
 @pytest.mark.parametrize('exists', [True, False])
 def test_a_write_that_waited_goes_on_from_what_the_other_writer_left(options, exists):
     with Store(options) as holder, Store(named(options, 'waiter'), timeout=60) as store, ThreadPoolExecutor(1) as pool:
