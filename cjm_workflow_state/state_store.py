@@ -2085,6 +2085,7 @@ def _prepare_server(con: Any, schema: str, quoted: str, timeout: float = 30.0) -
             "another process has been creating or upgrading the tables for longer than "
             f"timeout={timeout} seconds") from error
         con.execute("SET LOCAL lock_timeout = 0")
+        con.patience = None  # building an index can take longer than the timeout
         version = _server_version(con, schema, quoted)
         if version == len(_POSTGRES_SCHEMA): return
         found = con.execute("SELECT 1 FROM pg_namespace WHERE nspname = $1", (schema,)).fetchall()
@@ -2376,7 +2377,6 @@ class _PostgresTransaction:
     begun: Any # result of `begin`
     committing: Any = None # result of COMMIT
     identity: Sequence[Any] = () # what `begin` returned; known before COMMIT is sent
-
     may_wait = False # for another writer, since we last synchronized
 
     def __init__(self, db: _Postgres, con: Any, pipeline: Any, lock_timeout: float) -> None:
