@@ -74,17 +74,21 @@ def draw(results: dict[str, Any]) -> None:
     import matplotlib
     matplotlib.use("svg")
     from matplotlib import pyplot as plt
-    from matplotlib.ticker import EngFormatter
+    from matplotlib.ticker import EngFormatter, NullFormatter, NullLocator
     colours = ["#14794f", "#b0601a", "#3b6ea5", "#808080", "#8a3b8f"]
-    charts = [("size", "Bytes of the session", list(results["sizes"].values()), "by_size"), ("count", "Sessions in the file", results["counts"], "by_count")]
+    sizes = results["sizes"]
+    charts = [("size", "Size of the session", list(sizes.values()), list(sizes), "by_size"),
+              ("count", "Sessions in the file", results["counts"], [f"{number:,}" for number in results["counts"]], "by_count")]
     with plt.rc_context(STYLE):
-        for name, label, places, group in charts:
+        for name, label, places, names, group in charts:
             figure, axes = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
             for (call, times), colour in zip(results[group].items(), colours):
                 axes.plot(places, [time * 1e-6 for time in times], marker="o", markersize=4, linewidth=1.5, color=colour, label=call)
-            axes.set(xscale="log", yscale="log", xlabel=label)
+            axes.set(xscale="log", yscale="log", xlabel=label, ylim=(5e-6, None))
             axes.yaxis.set_major_formatter(EngFormatter("s"))
-            axes.xaxis.set_major_formatter(EngFormatter("B" if name == "size" else ""))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.set_xticks(places, names)
             axes.grid(color=INK, alpha=0.2)
             figure.legend(loc="outside lower center", ncols=2, frameon=False)
             figure.savefig(IMAGES/f"growth-{name}.svg", transparent=True, metadata={"Date": None, "Creator": None})

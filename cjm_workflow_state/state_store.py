@@ -2392,7 +2392,7 @@ class _PostgresTransaction:
         return _PendingResult(self.con.execute(_postgres_sql(sql, self.db.quoted), values), self)
 
     def synchronize(self) -> None:
-        "Wait for all results. It also tells the server that it waits for us: only then do its limits for clients apply."
+        "Wait for all results. It also tells the server that it waits for us; only then do its limits for clients apply"
         errors = self.db.driver.errors
         try: self.pipeline.sync()
         except (errors.LockNotAvailable, errors.QueryCanceled) as error:
