@@ -2019,7 +2019,7 @@ def _pipeline(con: Any) -> Iterator[Any]:
         with con.pipeline() as pipeline:
             try: yield pipeline
             except BaseException as error: failed = error
-    except _driver().psycopg.Error:
+    except Exception:  # after an interrupt also psycopg's own, such as IndexError
         if failed is None: raise
     try:
         if failed is not None: raise failed
