@@ -64,7 +64,9 @@ def save(button: str, selector: str, text: str) -> Step:
     def run(page: Any) -> float:
         page.click(button)  # opens the box
         page.fill(selector, text)
-        return float(page.evaluate(SAVE, selector))
+        took = float(page.evaluate(SAVE, selector))
+        page.wait_for_selector("#state >> text='Saved.'")  # a save of an earlier key may still be on its way
+        return took
     return run
 
 def walk(url: str, clauses: int, i: int = 0) -> dict[str, Step]:
