@@ -282,9 +282,9 @@ def content(options):
     tables = 'workflow_session', 'workflow_value', 'workflow_undo'
     return [ask(options, f'SELECT * FROM {table} ORDER BY 1, 2, 3, 4') for table in tables]
 
-def lock_of(proxy): return next(sql for sql in proxy.statements if 'FOR UPDATE' in sql)
+LOCK = 'SELECT s.id, revision'  # how each statement begins that locks and reads a session
 
-def at_lock(proxy): proxy.at(lock_of(proxy), lambda relay: relay.cut())
+def at_lock(proxy): proxy.at(LOCK, lambda relay: relay.cut())
 
 def at_commit(event, down=False):
     def happen(relay):
