@@ -943,7 +943,7 @@ class _ErrorContext:
         try: return read(*values)
         except self.unreadable as error:
             if not self.is_damage(error, values): raise
-            what = f"the database is damaged, a stored value can't be read ({error}): {self.name}"
+            what = f"the database is damaged: a stored value can't be read ({error}): {self.name}"
             raise self.driver.DatabaseError(what) from error
 
     def is_damage(self, error: BaseException, stored: Any) -> bool:
@@ -1186,7 +1186,7 @@ def _migrate_old_table(con: sqlite3.Connection) -> list[str]: # What people must
     finally: con.text_factory = str
     if unread: notes.append(
         "table workflow_state is kept as workflow_state_old, because the new tables have no place for "
-        f"{', '.join(unread)}; drop it once nobody needs it")
+        f"{', '.join(unread)}; drop that table once nobody needs it")
     else: con.execute("DROP TABLE workflow_state_old")
     return notes
 
@@ -3877,7 +3877,8 @@ def _undo_problems(errors: _ErrorContext, undo: list[Any]) -> Iterator[str]:
     for scope, entries in scopes.items():
         where = f"undo of {_truncate(scope) if scope else 'the session'}"
         seqs = [seq for seq, _ in entries]
-        if seqs != list(range(max(seqs[0], 1), max(seqs[0], 1) + len(seqs))): yield f"{where}: the numbers have gaps"
+        first = max(seqs[0], 1)
+        if seqs != list(range(first, first + len(seqs))): yield f"{where}: the entry numbers have gaps"
         if any(before > after for (_, before), (_, after) in zip(entries, entries[1:])):
             yield f"{where}: an entry that was undone comes before one that was not"
 
@@ -3911,7 +3912,7 @@ def _check_metadata(flow_id: Any, position: int, key: str, value: str, term: byt
     if position < 0: raise ValueError(f"position is {position}")
     texts = _metadata_texts("metadata", {json.loads(key): json.loads(value)})
     if texts != {key: value}: raise ValueError("the value is not compact JSON")
-    if term != _metadata_term(flow_id, key, value): raise ValueError("lists do not find it")
+    if term != _metadata_term(flow_id, key, value): raise ValueError("lists miss it: its index entry is wrong")
 
 # %% ../nbs/state_store.ipynb #watcher
 _WATCH_INTERVAL = 0.05
@@ -4091,7 +4092,7 @@ class WorkflowStateStore:
             if type(value) in kinds: session._place = order_by, descending, value, id
             sessions.append(session)
         if damaged: warnings.warn(
-            f"{damaged} of the listed sessions damaged; check() says what is wrong: {errors.name}", RuntimeWarning,
+            f"damaged sessions in this list: {damaged}; check() says what is wrong: {errors.name}", RuntimeWarning,
             stacklevel=3)
         return sessions
 

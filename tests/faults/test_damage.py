@@ -212,8 +212,8 @@ FINDINGS = [
     (f"DELETE FROM {VALUE} WHERE k1 = '\"doc\"' AND k2 = ''", 'it belongs to no split dict'),
     (f"UPDATE {VALUE} SET value = '5' WHERE k1 = '\"_step_b\"'", 'the state of a step must be a split dict'),
     (f"UPDATE {VALUE} SET k1 = '\"\\u0061\"' WHERE k1 = '\"title\"'", 'is not a key'),
-    (f'UPDATE {UNDO} SET seq = 9 WHERE seq = 4', 'the numbers have gaps'),
-    (f'DELETE FROM {UNDO} WHERE seq = 2', 'the numbers have gaps'), (f'UPDATE {UNDO} SET seq = -seq', 'the numbers have gaps'),
+    (f'UPDATE {UNDO} SET seq = 9 WHERE seq = 4', 'the entry numbers have gaps'),
+    (f'DELETE FROM {UNDO} WHERE seq = 2', 'the entry numbers have gaps'), (f'UPDATE {UNDO} SET seq = -seq', 'the entry numbers have gaps'),
     (f'UPDATE {UNDO} SET undone = 1 - undone', 'comes before one that was not'), (f'UPDATE {UNDO} SET undone = 5', 'undone is 5'),
     (f'UPDATE {UNDO} SET size = size + 1', 'its stored size is'), (f"UPDATE {UNDO} SET scope = 'x' WHERE scope = ''", 'scope is x'),
     (f"UPDATE {UNDO} SET scope = '\"_step_b\"' WHERE scope = '\"_step_a\"'", 'outside of its scope'),
@@ -224,7 +224,7 @@ FINDINGS = [
     (f'UPDATE {METADATA} SET session = 99 {OF_ONE}', 'workflow_metadata: 2 rows belong to no session'),
     (f"UPDATE {METADATA} SET value = '{{'", 'metadata key "owner": Expecting'),
     (f"UPDATE {METADATA} SET value = '[1]'", 'metadata key "owner": .* must be a str'),
-    (f"UPDATE {METADATA} SET value = '\"ben\"'", 'metadata key "owner": lists do not find it'),
+    (f"UPDATE {METADATA} SET value = '\"ben\"'", 'metadata key "owner": lists miss it: its index entry is wrong'),
     (f"UPDATE {METADATA} SET value = ' 1' WHERE key = '\"n\"'", 'metadata key "n": the value is not compact JSON'),
     (f"UPDATE {METADATA} SET key = 'owner'", 'metadata key owner: Expecting'),
     (f'UPDATE {METADATA} SET position = -position', 'metadata key "owner": position is -'),
@@ -285,7 +285,7 @@ def test_lists_show_a_damaged_session(path):
     "With what can be read of it, and with a warning; a session whose id is damaged has no name to show."
     for column, value in ('label', "x'00'"), ('updated', "CAST(x'ff' AS TEXT)"): damage(path, SESSION, column, value, random)
     with Store(path) as store:
-        with pytest.warns(RuntimeWarning, match='1 of the listed sessions damaged') as caught: found = store.list_sessions(F)
+        with pytest.warns(RuntimeWarning, match='damaged sessions in this list: 1') as caught: found = store.list_sessions(F)
         assert str(path) in str(caught[0].message) and caught[0].filename == __file__
         [shown] = [summary for summary in found if summary.session_id == S]
         assert (shown.label, shown.current_step, shown.updated_at) == (None, 'a', '1970-01-01 00:00:00') and len(found) == 3
@@ -300,7 +300,7 @@ DAMAGED_METADATA = ["value = '{'", "value = CAST(x'ff' AS TEXT)", "value = '[1'"
 def test_damaged_metadata_affects_only_what_shows_it(path, damaged):
     update(path, f"UPDATE {METADATA} SET {damaged} WHERE session = {OWN_SESSION} AND key = '\"owner\"'")
     with Store(path) as store:
-        with pytest.warns(RuntimeWarning, match='1 of the listed sessions damaged'): found = store.list_sessions(F)
+        with pytest.warns(RuntimeWarning, match='damaged sessions in this list: 1'): found = store.list_sessions(F)
         assert {one.session_id: one.metadata for one in found} == {S: {}, 's0': OWNER, 's2': OWNER}
         assert [one.cursor for one in found if one.session_id == S] != ['']
         with pytest.warns(RuntimeWarning): assert len(store.list_sessions(F, metadata={'n': 1})) == 3
