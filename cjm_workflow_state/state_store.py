@@ -1661,7 +1661,7 @@ def _text_or_bytes(data: bytes) -> Union[str, bytes]:
     except UnicodeDecodeError: return data
 
 # %% ../nbs/state_store.ipynb #sqlite-engine
-_FORKED = "the process forked while it used this file: fork outside of edit blocks, or use the spawn method"
+_FORKED_MESSAGE = "the process forked while it used this file: fork outside of edit blocks, or use the spawn method"
 _BROKEN = sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN
 
 def _is_older(error: Exception) -> bool:
@@ -1711,7 +1711,7 @@ class _SQLite:
 
     def connect(self) -> sqlite3.Connection:
         "A connection in autocommit mode; it never creates the file."
-        if self.path and self.name in _forks.inherited: self.closed = f"{_FORKED}: {self.name}"
+        if self.path and self.name in _forks.inherited: self.closed = f"{_FORKED_MESSAGE}: {self.name}"
         if self.closed: raise sqlite3.ProgrammingError(self.closed)
         uri = self.path.as_uri() + "?mode=rw" if self.path else ":memory:"
         con = sqlite3.connect(uri, uri=True, timeout=self.timeout, isolation_level=None, check_same_thread=False)
@@ -1804,7 +1804,7 @@ class _SQLite:
         # To unlock the file would take the lock from the parent
         _close_all(self.process_lock.descriptors)
         self.reset()
-        self.closed = f"{_FORKED}: {self.name}"
+        self.closed = f"{_FORKED_MESSAGE}: {self.name}"
 
     # -- read and write
 
@@ -2098,7 +2098,7 @@ def _prepare_server(con: Any, schema: str, quoted: str, timeout: float = 30.0) -
         con.execute(_postgres_sql(_ONE_VERSION, quoted))
 
 _ONE_VERSION = "CREATE UNIQUE INDEX IF NOT EXISTS workflow_schema_one_row ON workflow_schema ((true))"
-_RESTORE = "restore a dump with pg_restore --clean --if-exists"
+_RESTORE_HINT = "restore a dump with pg_restore --clean --if-exists"
 
 def _server_tables(con: Any, schema: str) -> dict[str, list[str]]:
     "The columns of each table of the schema with a name such as ours. `to_regclass` would answer from a cache."
@@ -2122,13 +2122,13 @@ def _server_version(con: Any, schema: str, quoted: str) -> int:
         ours = sorted(_our_tables(len(_POSTGRES_SCHEMA)) & {*tables})
         if not ours: return 0
         raise refuse(f"the schema has {', '.join(ours)}, but not workflow_schema: if these are another application's "
-                     f"tables, choose another schema=; if a part of ours is missing, {_RESTORE}")
+                     f"tables, choose another schema=; if a part of ours is missing, {_RESTORE_HINT}")
     if tables["workflow_schema"] != ["version"]:
         raise refuse("workflow_schema is another application's table: choose another schema=")
     versions = [version for version, in con.execute(
         _postgres_sql("SELECT version FROM workflow_schema ORDER BY version", quoted)).fetchall()]
     if len(versions) != 1: raise refuse(
-        f"workflow_schema must have one row, the version of the tables, but it has {len(versions)}: {_RESTORE}, "
+        f"workflow_schema must have one row, the version of the tables, but it has {len(versions)}: {_RESTORE_HINT}, "
         + (f"or delete all rows but one (they say {', '.join(map(str, versions))})" if versions else
            f"or insert the version (a store of this release: INSERT INTO {quoted}.workflow_schema VALUES "
            f"({len(_POSTGRES_SCHEMA)}))"))
@@ -2138,7 +2138,7 @@ def _server_version(con: Any, schema: str, quoted: str) -> int:
         "cjm_workflow_state supports: install a newer release")
     # A second look: another process may have upgraded in between
     missing = sorted(_our_tables(version) - {*_server_tables(con, schema)})
-    if missing: raise refuse(f"the schema has no table {', '.join(missing)}: {_RESTORE}")
+    if missing: raise refuse(f"the schema has no table {', '.join(missing)}: {_RESTORE_HINT}")
     return int(version)
 
 def _missing_rights(con: Any, schema: str) -> str:
@@ -2374,7 +2374,7 @@ def _may_wait(sql: str) -> bool:
 
 class _PostgresTransaction:
     "What `write` returns."
-    begun: Any # result of `begin`
+    begin_result: Any # result of `begin`
     committing: Any = None # result of COMMIT
     identity: Sequence[Any] = () # what `begin` returned; known before COMMIT is sent
     may_wait = False # for another writer, since we last synchronized
@@ -2411,16 +2411,16 @@ class _PostgresTransaction:
     def begin(self, synchronous: str) -> None:
         self.con.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         sql = _begin_sql(synchronous, over_tcp=self.con.over_tcp)
-        self.begun = _PendingResult(self.con.execute(sql, (_milliseconds(self.allowed),)), self)
+        self.begin_result = _PendingResult(self.con.execute(sql, (_milliseconds(self.allowed),)), self)
 
     @property
-    def began(self) -> Sequence[Any]:
+    def begin_row(self) -> Sequence[Any]:
         "Number of the transaction, start of the server, and the time, as the server's text and in microseconds."
-        if not self.identity: [self.identity] = self.begun.fetchall()
+        if not self.identity: [self.identity] = self.begin_result.fetchall()
         return self.identity
 
     def commit(self, before: Callable[[], None]) -> None:
-        if self.began: before()
+        if self.begin_row: before()
         self.committing = self.con.execute("COMMIT")
 
 def _milliseconds(seconds: float) -> int: return max(1, int(seconds * 1000) + 1)
@@ -2539,7 +2539,7 @@ class _Postgres:
     def change_time(self, connection: Any, flow_id: str, latest: Any) -> int: return int(latest)
 
     def creation_time(self, connection: Any, flow_id: Optional[str] = None) -> int:
-        return int(connection.began[3])
+        return int(connection.begin_row[3])
 
     def connection(self, writes: bool = False) -> ContextManager[Any]:
         if self.pool.pid != os.getpid(): self.abandon()
@@ -2685,11 +2685,11 @@ _STEP_KEYS = """k1 > '"_step_' AND k1 < '"_step`' AND k1 <> '"_step_"'"""  # "`"
 @lru_cache
 def _placeholders(number: int) -> str: return ",".join("?" * number) or "NULL"
 
-def _rows_sql(start: str, in_step: bool, names: Optional[int], end: str = "") -> str:
+def _rows_sql(start: str, in_step: bool, key_count: Optional[int]) -> str:
     "A statement for the rows of a step, or of the session: of that many keys, or of all."
     only, key = (" AND k1 = ?", "k2") if in_step else ("", "k1")
-    if names is not None: only += f" AND {key} IN ({_placeholders(names)})"
-    return start + only + end
+    if key_count is not None: only += f" AND {key} IN ({_placeholders(key_count)})"
+    return start + only
 
 def _selection(scope: _Path, names: Optional[Collection[str]]) -> tuple[Optional[int], tuple[str, ...]]:
     "How many keys the statement names, and its values; a step's own row has the key ''."
@@ -2707,14 +2707,14 @@ def _rows_from(found: Iterable[Any], scope: _Path, names: Optional[Collection[st
     return {path: row for path, row in rows.items() if (*path, "")[key] in wanted}
 
 @lru_cache
-def _find_sql(lock: str, next_time: str, in_step: bool, names: Optional[int]) -> str:
+def _find_sql(lock: str, next_time: str, in_step: bool, key_count: Optional[int]) -> str:
     "A statement that locks a session and returns it with the rows of that many of its keys, or of all."
     seen = _SESSION_REVISION if lock else "revision"  # if it waits for the lock, the rows are those of this revision
     columns = f"SELECT s.id, revision, label, current_step, {next_time}, {seen}, "
     session = f" FROM (SELECT * {_WHERE_SESSION}{lock}) s"
-    if names == 0: return f"{columns}NULL{session}"
+    if key_count == 0: return f"{columns}NULL{session}"
     rows = f"k1, k2, k3, position, value{session} LEFT JOIN workflow_value v ON v.session = s.id"
-    return _rows_sql(columns + rows, in_step, names)  # a session without rows is found too
+    return _rows_sql(columns + rows, in_step, key_count)  # a session without rows is found too
 
 # %% ../nbs/state_store.ipynb #undo-statements
 _NEWEST_UNDO = f"""
@@ -2918,7 +2918,7 @@ class _Transaction:
         expected = self.options.expected_revision
         if expected is not None and expected != revision: raise StaleSessionError(expected, revision)
 
-    def bump(self, growth: int = 0, **columns: Any) -> None:
+    def update_session(self, growth: int = 0, **columns: Any) -> None:
         "Increment the revision, add to the state's size, and set columns of the session."
         changes = "".join([f"{name} = ?, " for name in columns])
         self.execute(f"""
@@ -3010,7 +3010,7 @@ class _Transaction:
                 if before is not None and before[0] == row[0]: self.execute(_CHANGE_VALUE, row[1], id, *_pad(path))
                 else: self.execute(_UPSERT_VALUE, id, *_pad(path), *row)
                 growth += _row_size(path, row[1]) - (_row_size(path, before[1]) if before else 0)
-        self.bump(growth, **columns)
+        self.update_session(growth, **columns)
 
     def write(self,
         old: _Rows, new: _Rows,
@@ -3497,18 +3497,18 @@ class _Listing:
     def rows(self, limit: Optional[int], offset: int, after: Optional[tuple[Any, int]]) -> list[Any]:
         "Columns, metadata, sort value and id of the sessions of a page."
         if not self.starts: return self.walk(limit, offset, after)
-        number, few = self.rarest(_FEW)
+        number, few = self.most_selective(_FEW)
         if not few and limit is not None and self.order.index_name:
             if self.order.nullable: return self.walk(limit, offset, after)
             found = self.walk(limit, offset, after, most=_WALK)
             if len(found) == limit: return found
-            number, _ = self.rarest(50 * _FEW)
+            number, _ = self.most_selective(50 * _FEW)
         return self.fetch(self.starts[number], limit, offset, after)
 
     def count(self) -> int:
         sql, values = "SELECT count(*) FROM workflow_session WHERE flow_id = ?", (self.filters.flow_id,)
         if self.starts:
-            (found, given), (rest, more) = self.found(self.starts[self.rarest(50 * _FEW)[0]])
+            (found, given), (rest, more) = self.found(self.starts[self.most_selective(50 * _FEW)[0]])
             sql, values = f"{found} SELECT count(*) FROM found", given
             if rest: sql, values = f"{sql} CROSS JOIN workflow_session s WHERE s.id = found.session{rest}", given + more
         [[[number]]] = self.read((sql, values))
@@ -3519,7 +3519,7 @@ class _Listing:
         if not self.db.PLANNER or not self.starts: return self.db.read_all(*statements)
         return self.db.read_all((self.db.PLANNER, ()), *statements)[1:]
 
-    def rarest(self, most: int) -> tuple[int, bool]:
+    def most_selective(self, most: int) -> tuple[int, bool]:
         "The filter to start with, and whether it matches fewer sessions than `most`."
         if len(self.starts) == 1 and (most > _FEW or self.starts[0][1].label != self.filters.label): return 0, False
         counts, values = _joined(", ", [
@@ -3542,7 +3542,7 @@ class _Listing:
         limit, offset, after = page
         (found, given), (rest, more) = self.found(start)
         source = f"found CROSS JOIN workflow_session s WHERE s.id = found.session AND flow_id = ?{rest}"
-        sql, values = self.page((source, (self.filters.flow_id, *more)), limit, offset, self.beyond(after))
+        sql, values = self.page((source, (self.filters.flow_id, *more)), limit, offset, self.after_cursor(after))
         return self.read((f"{found} {sql}", given + values))[0]
 
     def walk(self, limit: Optional[int], offset: int, after: Optional[tuple[Any, int]],
@@ -3551,7 +3551,7 @@ class _Listing:
         "Follow the order until the page is full."
         table = f"workflow_session s{self.db.INDEXED_BY.format(self.order.index_name) if self.order.index_name else ''}"
         rest, more = self.filters.condition(self.db)
-        ranges = self.order.ranges_after(*after) if after and self.order.index_name else [self.beyond(after)]
+        ranges = self.order.ranges_after(*after) if after and self.order.index_name else [self.after_cursor(after)]
         statements = []
         for condition, given in ranges:
             source = f"{table} WHERE flow_id = ?{f' AND {condition}' if condition else ''}"
@@ -3567,7 +3567,7 @@ class _Listing:
         last = f"SELECT {column} FROM {source} ORDER BY {self.order.sql} LIMIT 1 OFFSET {most}"
         return f"{source} AND {column} {ends} coalesce(({last}), {default})", values + values
 
-    def beyond(self, after: Optional[tuple[Any, int]]) -> _Sql:
+    def after_cursor(self, after: Optional[tuple[Any, int]]) -> _Sql:
         "One condition for the sessions after the cursor."
         if not after: return "", ()
         sql, values = _joined(" OR ", self.order.ranges_after(*after))
@@ -4249,7 +4249,7 @@ class WorkflowStateStore:
             tx = self._transaction(connection)
             if not tx.insert(flow_id, session_id, label): raise self._exists_error(flow_id, session_id)
             if texts: tx.save_metadata(flow_id, {}, texts)
-            tx.bump()
+            tx.update_session()
         return session_id
 
     def _exists_error(self, flow_id: str, session_id: str) -> Exception:
@@ -4281,7 +4281,7 @@ class WorkflowStateStore:
         _check_label(label)
         with self._db.write((flow_id, session_id)) as connection:
             tx = self._transaction(connection, options)
-            if tx.find(flow_id, session_id) and tx.session.label != label: tx.bump(label=label)
+            if tx.find(flow_id, session_id) and tx.session.label != label: tx.update_session(label=label)
 
     def set_session_metadata(self,
         flow_id: str,
@@ -4309,7 +4309,7 @@ class WorkflowStateStore:
             new = {key: value for key, (_, value) in old.items() if key not in removed} | texts
             _check_metadata_size("metadata", new)
             tx.save_metadata(flow_id, old, new)
-            if tx.metadata_changed: tx.bump()
+            if tx.metadata_changed: tx.update_session()
 
     def delete_session(self,
         flow_id: str,
@@ -4344,7 +4344,7 @@ class WorkflowStateStore:
             entries = tx.execute("DELETE FROM workflow_undo WHERE session = ?", tx.session.id)
             if not values.rowcount and not entries.rowcount and tx.session.current_step is None: return
             tx.execute("UPDATE workflow_session SET state_size = 0 WHERE id = ?", tx.session.id)
-            tx.bump(current_step=None)
+            tx.update_session(current_step=None)
 
     def copy_session(self,
         flow_id: str,
@@ -4374,7 +4374,7 @@ class WorkflowStateStore:
             if metadata: target.save_metadata(to_flow, {}, {key: value for key, (_, value) in metadata.items()})
             sizes = size.fetchall()
             self._db.errors.read_stored(_check_types, {"state_size": int}, sizes)
-            target.bump(sizes[0][0], current_step=source.session.current_step)
+            target.update_session(sizes[0][0], current_step=source.session.current_step)
         return to_session
 
     def get_session(self,
@@ -4428,7 +4428,7 @@ class WorkflowStateStore:
         with self._db.write((flow_id, session_id)) as connection:
             tx = self._transaction(connection, options)
             tx.find(flow_id, session_id, create=True)
-            if tx.session.current_step != step_id: tx.bump(current_step=step_id)
+            if tx.session.current_step != step_id: tx.update_session(current_step=step_id)
 
     # -- state
 
