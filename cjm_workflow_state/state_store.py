@@ -1019,7 +1019,7 @@ class _Engine(Protocol):
     Several threads share one engine.
     """
     TIME_TEXT: str # SQL that formats a time; `{}` stands for the column
-    LOCK: str # end of a query that locks its rows until the end of the transaction; "" if `write` excludes all
+    LOCK: str # statement that locks a session's row until the end of the transaction; "" if `write` excludes all
     NEXT_TIME: str # SQL for a value of session `s` that `change_time` uses
     INDEXED_BY: str # SQL that makes a listing walk along the index `{}`; "" if the planner does so by itself
     STEP_KEY: str # SQL for what the index of steps holds of the step `{}`
@@ -2085,7 +2085,7 @@ def _prepare_server(con: Any, schema: str, quoted: str, timeout: float = 30.0) -
             "another process has been creating or upgrading the tables for longer than "
             f"timeout={timeout} seconds") from error
         con.execute("SET LOCAL lock_timeout = 0")
-        con.patience = None  # building an index can take longer than the timeout
+        con.answer_timeout = None  # building an index can take longer than the timeout
         version = _server_version(con, schema, quoted)
         if version == len(_POSTGRES_SCHEMA): return
         found = con.execute("SELECT 1 FROM pg_namespace WHERE nspname = $1", (schema,)).fetchall()
@@ -2454,7 +2454,7 @@ class _Postgres:
     "A pool of connections, and the locks of the writes that are under way."
     TIME_TEXT = (f"CASE WHEN {{0}} BETWEEN {_MIN_TIME} AND {_MAX_TIME} THEN "
                  "to_char(to_timestamp({0} / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END")
-    LOCK = " FOR UPDATE"
+    LOCK = "SELECT 1 FROM workflow_session WHERE flow_id = ? AND session_id = ? FOR UPDATE"
     NEXT_TIME = f"CASE WHEN updated <= {_CLOCK} + {_MAX_LEAD} THEN greatest(updated + 1, {_CLOCK}) ELSE {_CLOCK} END"
     INDEXED_BY, STEP_KEY = "", "left({}, 100)"
     CONTAINS = "strpos(lower(label), lower(? COLLATE \"C\")) > 0"
@@ -2675,7 +2675,6 @@ _Sql = tuple[str, tuple[Any, ...]] # a statement, or a part of one, and the valu
 _MAX_NAMES = 500
 _WHERE_SESSION = "FROM workflow_session WHERE flow_id = ? AND session_id = ?"
 _SESSION_ID = f"(SELECT id {_WHERE_SESSION})"
-_SESSION_REVISION = f"(SELECT revision {_WHERE_SESSION})"
 _SELECT_ROWS = "SELECT k1, k2, k3, position, value FROM workflow_value WHERE session = "
 _SELECT_PARTS = """
 SELECT k1, k2, k3, position, value FROM workflow_session s LEFT JOIN workflow_value v ON v.session = s.id
@@ -2707,11 +2706,10 @@ def _rows_from(found: Iterable[Any], scope: _Path, names: Optional[Collection[st
     return {path: row for path, row in rows.items() if (*path, "")[key] in wanted}
 
 @lru_cache
-def _find_sql(lock: str, next_time: str, in_step: bool, key_count: Optional[int]) -> str:
-    "A statement that locks a session and returns it with the rows of that many of its keys, or of all."
-    seen = _SESSION_REVISION if lock else "revision"  # if it waits for the lock, the rows are those of this revision
-    columns = f"SELECT s.id, revision, label, current_step, {next_time}, {seen}, "
-    session = f" FROM (SELECT * {_WHERE_SESSION}{lock}) s"
+def _find_sql(next_time: str, in_step: bool, key_count: Optional[int]) -> str:
+    "A statement for a session and the rows of that many of its keys, or of all."
+    columns = f"SELECT s.id, revision, label, current_step, {next_time}, "
+    session = f" FROM (SELECT * {_WHERE_SESSION}) s"
     if key_count == 0: return f"{columns}NULL{session}"
     rows = f"k1, k2, k3, position, value{session} LEFT JOIN workflow_value v ON v.session = s.id"
     return _rows_sql(columns + rows, in_step, key_count)  # a session without rows is found too
@@ -2886,7 +2884,7 @@ class _Transaction:
         if not found: return False
         id, revision, label, step, latest = found[0][:5]
         self.session = _Session(id, revision, label, step, self.db.change_time(self.connection, flow_id, latest))
-        self.rows = self.rows_from([row[6:] for row in found if any(row[6:])], names)
+        self.rows = self.rows_from([row[5:] for row in found if any(row[5:])], names)
         self.undo_rows = undo_rows[0] if undo_rows else ()
         self.names = names
         return True
@@ -2896,9 +2894,8 @@ class _Transaction:
     ) -> list[tuple[str, Sequence[Any]]]: # With their values: one for the session and its rows, and one for undo rows
         options = self.options
         number, values = _selection(options.scope, names)
-        sql = _find_sql(self.db.LOCK, self.db.NEXT_TIME, bool(options.scope), number)
-        found_by = ids * 2 if self.db.LOCK else ids
-        statements: list[tuple[str, Sequence[Any]]] = [(sql, found_by if number == 0 else (*found_by, *values))]
+        sql = _find_sql(self.db.NEXT_TIME, bool(options.scope), number)
+        statements: list[tuple[str, Sequence[Any]]] = [(sql, ids if number == 0 else (*ids, *values))]
         if options.undo_label is not None: undo = _NEWEST_UNDO, (options.undo_group, *ids, "".join(options.scope))
         if undo: statements.append(undo)
         return statements
@@ -2907,8 +2904,9 @@ class _Transaction:
         "The rows of each statement, once nobody else can write to the session."
         if self.load_ahead: statements = [*statements, (_SELECT_PARTS, (*ids, self.load_ahead))]
         while True:
+            lock = self.connection.execute(self.db.LOCK, ids) if self.db.LOCK else None
             found = [result.fetchall() for result in [self.connection.execute(*one) for one in statements]]
-            if not found[0] or found[0][0][1] == found[0][0][5]: break  # else it waited, and the rows are old
+            if lock is None or not found[0] or lock.fetchall(): break  # else it was created between the two
         if self.load_ahead: self.part_rows = found.pop()
         return found
 

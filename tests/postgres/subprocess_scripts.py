@@ -56,7 +56,7 @@ def write_on(options, me):
                 with store.edit_step_state(F, me, 'edit') as state: state[f'{i}'] = i
         except state_store.CommitUnknownError as error:
             names(error, options)
-            say('unknown', i)
+            say('unknown', i, repr(str(error)), repr(error.__cause__))
         except store.OperationalError as error:
             names(error, options)
             say('refused', i)

@@ -282,7 +282,7 @@ def content(options):
     tables = 'workflow_session', 'workflow_value', 'workflow_undo'
     return [ask(options, f'SELECT * FROM {table} ORDER BY 1, 2, 3, 4') for table in tables]
 
-LOCK = 'SELECT s.id, revision'  # how each statement begins that locks and reads a session
+LOCK = 'SELECT 1 FROM'  # how each statement begins that locks a session
 
 def at_lock(proxy): proxy.at(LOCK, lambda relay: relay.cut())
 
