@@ -69,7 +69,7 @@ def test_other_tables_in_the_file_stay(path):
 
 def test_a_table_with_more_columns_is_kept(path):
     make(path, "ALTER TABLE workflow_state ADD COLUMN mine TEXT", "UPDATE workflow_state SET mine = 'precious'", rows=[("f:s1", '{"a": 1}', {})])
-    with pytest.warns(RuntimeWarning, match="kept as workflow_state_old.*column 'mine'.*drop it") as caught, SQLiteWorkflowStateStore(path) as store:
+    with pytest.warns(RuntimeWarning, match="kept as workflow_state_old.*column 'mine'.*drop that table") as caught, SQLiteWorkflowStateStore(path) as store:
         assert store.get_state("f", "s1") == {"a": 1}
     assert str(path) in str(caught[0].message) and caught[0].filename == __file__
     assert query(path, "SELECT mine, flow_session_key, state_json FROM workflow_state_old") == [("precious", "f:s1", '{"a": 1}')]

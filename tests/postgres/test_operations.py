@@ -270,8 +270,8 @@ def cable():
 @pytest.mark.rounds(0, 1)
 def test_half_open_network_holds_no_session_longer_than_26_seconds(cable, rounds, figures):
     "Cut inside a block, while the client waits for a lock (so the answer meets a dead host), and in a big answer."
-    import psycopg
     if not rounds: pytest.skip('takes half a minute: only in the long run')
+    import psycopg
     prefix, host, cut = cable
     with PostgresServer(listen=host) as server:
         options = {'conninfo': server.conninfo, 'schema': 'wf', 'timeout': 60}
