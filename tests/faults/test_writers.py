@@ -93,7 +93,7 @@ def test_timeout_is_for_the_whole_wait(tmp_path, monkeypatch):
             timer.join()
         con.execute('ROLLBACK')
         waits = [int(sql.rpartition('=')[2]) for sql in statements if sql.startswith('PRAGMA busy_timeout')]
-        assert min(waits) <= 200 and waits[-1] == 500
+        assert min(waits) < 500 and waits[-1] == 500
         store.update_state('f', 's', {'a': 3})
 
 # -- the lock file
