@@ -27,6 +27,7 @@ import warnings
 import weakref
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
@@ -391,14 +392,19 @@ def _tree_text(
     return "".join(pieces)
 
 # %% ../nbs/state_store.ipynb #place
-def _increasing_positions(old: Iterable[Optional[int]], unused: Iterator[int]) -> list[int]:
+def _increasing_positions(
+    old: Iterable[Optional[int]], unused: Iterator[int], taken: Sequence[int] = ()
+) -> list[int]:
     "Keep the old positions that increase, fill the gaps between them, and take unused positions for the rest."
     positions: list[int] = []
     last, waiting = -1, 0
     for position in old:
-        if position is None or position - last <= waiting and (waiting or position != last): waiting += 1
+        # The gap before it ends at the first position in it that is taken
+        first = bisect_right(taken, last)
+        end = last if position is None else min([position, *taken[first:first + 1]])
+        if position is None or end - last <= waiting and (waiting or position != last): waiting += 1
         else:
-            positions += [last + (position - last) * i // (waiting + 1) for i in range(1, waiting + 1)]
+            positions += [last + (end - last) * i // (waiting + 1) for i in range(1, waiting + 1)]
             positions.append(position)
             last, waiting = position, 0
     return positions + list(islice(unused, waiting))
@@ -407,7 +413,8 @@ def _assign_positions(
     texts: dict[_Path, str], # What `_flatten` returned
     old: _Rows, # The rows stored there now
     unused: Iterator[int], # Positions that no row of the session ever had
-    merged: Optional[_Path] = None # The dict whose old keys keep their place whatever the order of `texts`
+    merged: Optional[_Path] = None, # The dict whose old keys keep their place whatever the order of `texts`
+    taken: Sequence[int] = () # Positions of keys that are not among `texts`, in increasing order
 ) -> _Rows: # The texts with positions
     siblings: dict[_Path, list[_Path]] = {}
     for path in texts: siblings.setdefault(path[:-1], []).append(path)
@@ -415,7 +422,7 @@ def _assign_positions(
     for parent, paths in siblings.items():
         before = [old[path][0] if path in old else None for path in paths]
         if parent == merged: positions = [next(unused) if position is None else position for position in before]
-        else: positions = _increasing_positions(before, unused)
+        else: positions = _increasing_positions(before, unused, taken)
         for path, position in zip(paths, positions): rows[path] = position, texts[path]
     return rows
 
@@ -1977,8 +1984,10 @@ def _commit_unknown(*args: Any) -> Exception:
     error: Exception = _driver().CommitUnknown(*args)
     return error
 
+class _NoAnswer(Exception): "Not `TimeoutError`, which a signal handler of the caller may raise."
+
 def _with_answer_timeout(gen: Any, seconds: float) -> Generator[Any, Any, Any]:
-    "Run psycopg's generator `gen`, and raise `TimeoutError` if its socket is not ready for that long."
+    "Run psycopg's generator `gen`, and raise `_NoAnswer` if its socket is not ready for that long."
     since, ready = 0.0, None
     while True:
         try: wanted = gen.send(ready)
@@ -1987,7 +1996,7 @@ def _with_answer_timeout(gen: Any, seconds: float) -> Generator[Any, Any, Any]:
         # psycopg resumes it every tenth of a second in which nothing arrives
         if ready: since = 0.0
         elif not since: since = time.monotonic()
-        elif time.monotonic() - since > seconds: raise TimeoutError
+        elif time.monotonic() - since > seconds: raise _NoAnswer
 
 @lru_cache
 def _driver() -> Any:
@@ -2002,10 +2011,14 @@ def _driver() -> Any:
         def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
             seconds = self.answer_timeout
             try: return super().wait(_with_answer_timeout(gen, seconds) if seconds else gen, *args, **kwargs)
-            except TimeoutError as error:
+            except _NoAnswer as error:
                 self.silent = True
                 self.pgconn.finish()
                 raise psycopg.OperationalError(f"no answer from the server for {seconds} seconds") from error
+            except psycopg.Error: raise
+            except BaseException:  # from a signal handler: psycopg has lost its place among the answers
+                self.pgconn.finish()
+                raise
     CommitUnknown: Any = type("CommitUnknownError", (CommitUnknownError, psycopg.OperationalError), {
         "__doc__": CommitUnknownError.__doc__, "__module__": __name__,
         "__reduce__": lambda error: (_commit_unknown, error.args)})
@@ -2020,6 +2033,7 @@ def _pipeline(con: Any) -> Iterator[Any]:
             try: yield pipeline
             except BaseException as error: failed = error
     except Exception:  # after an interrupt also psycopg's own, such as IndexError
+        if con.pgconn.pipeline_status: con.close()
         if failed is None: raise
     try:
         if failed is not None: raise failed
@@ -2233,7 +2247,10 @@ class _Pool:
             if self.closed: raise self.driver.ProgrammingError(self.closed)
             con = self.take_idle() or self.wait_for_one(deadline)
             try: yield con
-            except Exception: raise
+            except Exception as error:
+                # psycopg may count on statements that the server has not prepared, because one before them failed
+                if isinstance(error, self.driver.Error): con.close()
+                raise
             except BaseException:  # an interrupt, perhaps in the middle of a statement
                 con.close()
                 raise
@@ -2370,7 +2387,8 @@ class _PendingResult:
 @lru_cache
 def _may_wait(sql: str) -> bool:
     "Whether the statement may wait for another writer of the session."
-    return bool(re.search("FOR UPDATE|INSERT INTO workflow_session|DELETE FROM workflow_session WHERE flow_id", sql))
+    waits = "FOR UPDATE(?! SKIP)|INSERT INTO workflow_session|DELETE FROM workflow_session WHERE flow_id"
+    return bool(re.search(waits, sql))
 
 class _PostgresTransaction:
     "What `write` returns."
@@ -2595,7 +2613,7 @@ class _Postgres:
         except self.driver.Error as error:
             if self.writes is not writes: raise self.driver.ProgrammingError(
                 f"the process forked inside the edit block, which belongs to its parent: {self.errors.name}") from None
-            if tx is None or not tx.con.closed:
+            if tx is None or not tx.con.broken:
                 if in_our_code: self.errors.explain(error)
                 raise
             writes.discard(lock)
@@ -2960,6 +2978,16 @@ class _Transaction:
     def select_order(self, scope: _Path) -> Any:
         "The positions of all keys of a scope."
         return self.execute(_SELECT_ORDER, self.session.id, "".join(scope))
+
+    def fills_gap(self, old: _Rows, new: _Rows) -> bool:
+        "Whether a key came between others, where a step may have its place."
+        first_unused = self.session.revision << 32
+        return any(row[0] < first_unused for path, row in new.items() if path not in old or old[path][0] != row[0])
+
+    def step_positions(self) -> list[int]:
+        found = [row for row in self.part_rows if row[0] and not row[1]] or self.select_order(()).fetchall()
+        rows = self.rows_from(found, None, ())
+        return sorted(position for path, (position, _) in rows.items() if _is_step(path[0]))
 
     def select_part(self, scope: _Path) -> list[Any]:
         "The rows of a step, or of the session's own keys."
@@ -4186,7 +4214,10 @@ class WorkflowStateStore:
                 for scope, part in texts.items():
                     rows = edit._parts[scope][0]
                     old.update(rows)
-                    new.update(_assign_positions(part, rows, unused))
+                    placed = _assign_positions(part, rows, unused)
+                    if not scope and tx.fills_gap(rows, placed):
+                        placed = _assign_positions(part, rows, unused, taken=tx.step_positions())
+                    new.update(placed)
                 revision = tx.write(old, new, (), **columns)
         edit._revision = revision
 

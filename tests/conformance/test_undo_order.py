@@ -165,3 +165,20 @@ def test_any_new_order_with_added_and_removed_keys_is_undone(old, new, without, 
             assert list(store.get_step_state(F, S, 'a')) == old
             store.redo(F, S, 'a')
         assert list(store.get_step_state(F, S, 'a')) == new
+
+@pytest.mark.parametrize('removed', ['n', '_step_s'])
+def test_a_key_that_an_edit_puts_between_others_does_not_take_the_place_of_a_step(store, removed):
+    store.update_state(F, S, {'x': 1, '_step_s': {'n': 1}, 'b': 2, '_step_t': {'n': 1}, 'c': 3})
+    with store.edit_session(F, S) as session:
+        session.state.clear()
+        session.state.update({'x': 1, 'n': 3, 'b': 2, 'c': 3, 'm': 4})
+    before = list(store.get_state(F, S))
+    assert [key for key in before if not key.startswith('_step_')] == ['x', 'n', 'b', 'c', 'm']
+    with store.edit_session(F, S) as session:
+        session.state.clear()
+        session.state.update({'b': 2, 'x': 1, 'o': 5, 'n': 3, 'c': 3, 'm': 4})
+    before = list(store.get_state(F, S))
+    assert [key for key in before if not key.startswith('_step_')] == ['b', 'x', 'o', 'n', 'c', 'm'] and store.check() == []
+    store.update_state(F, S, {}, remove=[removed], undo_label='Remove')
+    store.undo(F, S)
+    assert list(store.get_state(F, S)) == before and store.check() == []

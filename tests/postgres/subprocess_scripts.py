@@ -153,11 +153,23 @@ def fork_inside_edit(options):
 
 # -- interrupts
 
-def click_under_interrupts(options, rounds):
-    "Click and edit with Ctrl-C at random times inside the calls: each call is done or not done, and the store still works."
+def wait_with_a_time_limit(options):
+    def limit(*_): raise TimeoutError('my own limit')
+    signal.signal(signal.SIGALRM, limit)
+    with Store(options) as holder, Store(options) as store:
+        holder.update_state(F, S, {'n': 0})
+        with holder.edit_state(F, S):
+            signal.setitimer(signal.ITIMER_REAL, .3)
+            try: store.update_state(F, S, {'n': 1})
+            except TimeoutError as error: say(json.dumps(str(error)))
+
+def click_under_interrupts(options, rounds, name):
+    "Click and edit with Ctrl-C or an app's time limit at random times inside the calls: each call is done or not done, and the store still works."
     store, inside, done, undone, grown = Store({**options, 'max_size': 1}), False, 0, 0, 0
+    error = {'KeyboardInterrupt': KeyboardInterrupt, 'TimeoutError': TimeoutError}[name]
     def interrupt(*_):
-        if inside: raise KeyboardInterrupt
+        if inside: raise error
+    store.set_current_step(F, 'other', 'other')
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
     sys.unraisablehook = lambda told: None  # Python ignores an interrupt inside the callback of a weak reference
@@ -175,9 +187,10 @@ def click_under_interrupts(options, rounds):
                     state['n'] = state['twin'] = n + 1
             inside = False
             n += 1
-        except KeyboardInterrupt: inside, interrupted = False, True
+        except error: inside, interrupted = False, True
         else: interrupted = False
         if interrupted:  # here, where no traceback keeps a frame of the call alive
+            assert store.get_current_step(F, 'other') == 'other', 'the answer to another question'
             state = store.get_step_state(F, S, 'step')
             assert state in ({'n': n, 'twin': n}, {'n': n + 1, 'twin': n + 1}), 'half a click'
             if state.get('n') == n + 1: done, n = done + 1, n + 1

@@ -597,9 +597,14 @@ def test_one_connection_and_many_threads(options, figures):
     figures |= {'threads': 6, 'edits': 60}
 
 @needs_signals
+@pytest.mark.parametrize('error', ['KeyboardInterrupt', 'TimeoutError'])
 @pytest.mark.rounds(100, 1000)
-def test_interrupts_anywhere(options, rounds, figures):
-    figures |= run('click_under_interrupts', options, rounds)
+def test_interrupts_anywhere(options, rounds, figures, error):
+    figures |= run('click_under_interrupts', options, rounds, error)
+
+@needs_signals
+def test_an_apps_own_time_limit_is_not_taken_for_a_silent_server(options):
+    assert run('wait_with_a_time_limit', options) == 'my own limit'
 
 @needs_signals
 @pytest.mark.rounds(1, 5)

@@ -159,6 +159,25 @@ def test_an_upgrade_may_take_longer_than_the_timeout(options, monkeypatch):
     internals.add_schema_version(monkeypatch, [], ['SELECT pg_sleep(2)'])
     with Store(options, timeout=.5) as store: assert store.get_state(F, S) == {'n': 1}
 
+def test_a_write_that_failed_leaves_no_connection_on_which_others_fail(options):
+    "psycopg prepares a statement at its sixth run, and counts on it also if the server skipped that after an error."
+    with Store(options) as holder, Store(options, timeout=.5, max_size=2) as store:
+        for session in (S, 'held'): holder.update_state(F, session, {'n': 0})
+        with pytest.raises(state_store.StaleSessionError): store.update_state(F, S, {'n': 1}, expected_revision=77)
+        for n in range(5): store.update_state(F, S, {'n': n}, undo_label='x')
+        with holder.edit_state(F, 'held'), pytest.raises(store.OperationalError, match='another writer'):
+            store.update_state(F, 'held', {'n': 1}, undo_label='x')
+        for n in range(8): store.update_state(F, S, {'n': -n}, undo_label='x')
+        assert store.get_state(F, S) == {'n': -7}
+
+def test_a_prune_that_takes_too_long_blames_nobody(options):
+    with Store(options, timeout=1) as store:
+        for n in range(3): store.update_state(F, f's{n}', {'n': n})
+        slow = f'"{options["schema"]}".slow()'
+        ask(options, f'CREATE FUNCTION {slow} RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(.7); RETURN OLD; END$$')
+        ask(options, f'CREATE TRIGGER slow BEFORE DELETE ON workflow_session FOR EACH ROW EXECUTE FUNCTION {slow}')
+        with pytest.raises(store.OperationalError, match="longer than the store's timeout"): store.prune_sessions(F, timedelta(0))
+
 @pytest.mark.parametrize('exists', [True, False])
 def test_a_write_that_waited_goes_on_from_what_the_other_writer_left(options, exists):
     with Store(options) as holder, Store(named(options, 'waiter'), timeout=60) as store, ThreadPoolExecutor(1) as pool:
