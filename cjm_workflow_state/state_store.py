@@ -2247,10 +2247,7 @@ class _Pool:
             if self.closed: raise self.driver.ProgrammingError(self.closed)
             con = self.take_idle() or self.wait_for_one(deadline)
             try: yield con
-            except Exception as error:
-                # psycopg may count on statements that the server has not prepared, because one before them failed
-                if isinstance(error, self.driver.Error): con.close()
-                raise
+            except Exception: raise
             except BaseException:  # an interrupt, perhaps in the middle of a statement
                 con.close()
                 raise
@@ -2314,7 +2311,8 @@ class _Pool:
 
     def put_back(self, con: Any) -> None:
         try:
-            if not con.closed and con.pgconn.transaction_status: con.execute("ROLLBACK")
+            # psycopg then also forgets what it counts on as prepared, and the server skipped after an error
+            if not con.closed and con.pgconn.transaction_status: con.rollback()
         except self.driver.Error: con.close()
         # Each of the others would wait for an answer, too
         if con.silent: self.close_idle()
