@@ -312,7 +312,7 @@ def figure_of(plt: Any, plot: Plot) -> Any:
     axes.grid(axis="x", color=INK, alpha=0.25)
     if len(plot.series) > 1:
         for name, size in zip(plot.series, sizes): axes.scatter([], [], size, color=INK, label=name)
-        figure.legend(loc="outside lower center", ncols=len(sizes), frameon=False)
+        figure.legend(loc="outside lower center", ncols=len(sizes) if max(map(len, plot.series)) < 20 else 1, frameon=False)
     return figure
 
 def draw(results: Results) -> None:
