@@ -2611,7 +2611,7 @@ class _Postgres:
         except self.driver.Error as error:
             if self.writes is not writes: raise self.driver.ProgrammingError(
                 f"the process forked inside the edit block, which belongs to its parent: {self.errors.name}") from None
-            if tx is None or not tx.con.broken:
+            if tx is None or not tx.con.closed:
                 if in_our_code: self.errors.explain(error)
                 raise
             writes.discard(lock)
