@@ -6,7 +6,7 @@ usage: python -m benchmarks.growth [--large] [--record]
 of the page. Times are medians in microseconds, with `synchronous="NORMAL"`."""
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.jobs import session, size_of
-from benchmarks.report import HERE, IMAGES, INK, STYLE
+from benchmarks.report import HERE, INK, save_charts, table
 from benchmarks.run import machine
 from benchmarks.stores import FLOW
 from cjm_workflow_state.state_store import SQLiteWorkflowStateStore
@@ -63,36 +63,32 @@ def by_count(folder: str, counts: list[int]) -> dict[str, list[float]]:
             print(f"{wanted:,} sessions", flush=True)
     return found
 
-def table(names: list[str], found: dict[str, list[float]]) -> str:
-    rows = [["µs", *names], ["---", *["--:"] * len(names)], *[[call, *[f"{time:,.0f}" for time in times]] for call, times in found.items()]]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+def times(names: list[str], found: dict[str, list[float]]) -> str:
+    return table(["µs", *names], [[call, *[f"{time:,.0f}" for time in row]] for call, row in found.items()])
 
 def tables(results: dict[str, Any]) -> list[str]:
-    return [table(list(results["sizes"]), results["by_size"]), table([f"{number:,}" for number in results["counts"]], results["by_count"])]
+    return [times(list(results["sizes"]), results["by_size"]), times([f"{number:,}" for number in results["counts"]], results["by_count"])]
 
-def draw(results: dict[str, Any]) -> None:
-    import matplotlib
-    matplotlib.use("svg")
-    from matplotlib import pyplot as plt
+def charts(plt: Any, results: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     from matplotlib.ticker import EngFormatter, NullFormatter, NullLocator
     colours = ["#14794f", "#b0601a", "#3b6ea5", "#808080", "#8a3b8f"]
     sizes = results["sizes"]
-    charts = [("size", "Size of the session", list(sizes.values()), list(sizes), "by_size"),
-              ("count", "Sessions in the file", results["counts"], [f"{number:,}" for number in results["counts"]], "by_count")]
-    with plt.rc_context(STYLE):
-        for name, label, places, names, group in charts:
-            figure, axes = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
-            for (call, times), colour in zip(results[group].items(), colours):
-                axes.plot(places, [time * 1e-6 for time in times], marker="o", markersize=4, linewidth=1.5, color=colour, label=call)
-            axes.set(xscale="log", yscale="log", xlabel=label, ylim=(5e-6, None))
-            axes.yaxis.set_major_formatter(EngFormatter("s"))
-            axes.yaxis.set_minor_formatter(NullFormatter())
-            axes.xaxis.set_minor_locator(NullLocator())
-            axes.set_xticks(places, names)
-            axes.grid(color=INK, alpha=0.2)
-            figure.legend(loc="outside lower center", ncols=2, frameon=False)
-            figure.savefig(IMAGES/f"growth-{name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
-            plt.close(figure)
+    for name, label, places, names, group in [
+            ("size", "Size of the session", list(sizes.values()), list(sizes), "by_size"),
+            ("count", "Sessions in the file", results["counts"], [f"{number:,}" for number in results["counts"]], "by_count")]:
+        figure, axes = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
+        for (call, row), colour in zip(results[group].items(), colours):
+            axes.plot(places, [time * 1e-6 for time in row], marker="o", markersize=4, linewidth=1.5, color=colour, label=call)
+        axes.set(xscale="log", yscale="log", xlabel=label, ylim=(5e-6, None))
+        axes.yaxis.set_major_formatter(EngFormatter("s"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xticks(places, names)
+        axes.grid(color=INK, alpha=0.2)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        yield f"growth-{name}", figure
+
+def draw(results: dict[str, Any]) -> None: save_charts(lambda plt: charts(plt, results))
 
 def recorded() -> dict[str, Any]: return json.loads((HERE/"growth.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 

@@ -315,12 +315,14 @@ def figure_of(plt: Any, plot: Plot) -> Any:
         figure.legend(loc="outside lower center", ncols=len(sizes) if max(map(len, plot.series)) < 20 else 1, frameon=False)
     return figure
 
-def draw(results: Results) -> None:
+def save_charts(figures: Callable[[Any], Iterable[tuple[str, Any]]]) -> None:
+    "Save what `figures` makes of pyplot: names of files, and figures."
     import matplotlib
     matplotlib.use("svg")
     from matplotlib import pyplot as plt
     with plt.rc_context(STYLE):
-        for plot in plots(results):
-            figure = figure_of(plt, plot)
-            figure.savefig(IMAGES/f"{plot.name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
+        for name, figure in figures(plt):
+            figure.savefig(IMAGES/f"{name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
             plt.close(figure)
+
+def draw(results: Results) -> None: save_charts(lambda plt: ((plot.name, figure_of(plt, plot)) for plot in plots(results)))
