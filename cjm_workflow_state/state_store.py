@@ -2408,7 +2408,7 @@ class _PostgresTransaction:
         return _PendingResult(self.con.execute(_postgres_sql(sql, self.db.quoted), values), self)
 
     def synchronize(self) -> None:
-        "Wait for all results. It also tells the server that it waits for us; only then do its limits for clients apply"
+        "Wait for all results, and tell the server that it waits for us: only then do its limits for clients apply."
         errors = self.db.driver.errors
         try: self.pipeline.sync()
         except (errors.LockNotAvailable, errors.QueryCanceled) as error:
@@ -3113,9 +3113,9 @@ class _Transaction:
         old, new = {**old, **around}, {**new, **around}
         steps = _steps_of(old, new) | first.touched_steps
         before = _Content.of_rows(old, steps)
-        self.db.errors.read_stored(before.open, first.fields)
-        unchanged = {path: field._replace(before=field.after) for path, field in first.fields.items()}
         read = self.db.errors.read_stored
+        read(before.open, first.fields)
+        unchanged = {path: field._replace(before=field.after) for path, field in first.fields.items()}
         if read(_conflicting_paths, before, first._replace(fields=unchanged)): return None
         return read(_action_between, read(_revert, before, first), _Content.of_rows(new, steps))
 
